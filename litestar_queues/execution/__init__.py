@@ -1,0 +1,1 @@
+"""In: a claim. Out: an outcome; where code runs."""

@@ -1,0 +1,52 @@
+# Two commands on a fresh machine with Python 3.11+, git and make: `make demo` and `make test`.
+# Each target first makes `.venv` from the pinned `.ci/requirements.txt`, once, and again when that file changes.
+
+PYTHON ?=
+VENV := .venv
+RUN := $(VENV)/bin/
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench docs e2e package lock clean
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+$(READY): pyproject.toml .ci/requirements.txt .ci/setup
+	@PYTHON="$(PYTHON)" sh .ci/setup $(VENV)
+	@touch $@
+
+demo: $(READY) ## run the example app: web server, worker and scheduler, as real processes
+	@$(RUN)python docs/examples/photos/demo.py
+
+test: $(READY) ## run every test
+	@$(RUN)python -m pytest $(ARGS)
+
+lint: $(READY) ## check style, types and import contracts
+	@$(RUN)ruff check
+	@$(RUN)ruff format --check
+	@$(RUN)mypy
+	@$(RUN)lint-imports --no-logo
+
+bench: $(READY) ## measure enqueue, claim and finish on this machine
+	@$(RUN)python -m tests.bench $(ARGS)
+
+docs: $(READY) ## check the links and run the code of README and docs
+	@$(RUN)python -m pytest tests/docs $(ARGS)
+
+e2e: ## run the cluster tests (not in this release)
+	@echo "make e2e: there are no cluster tests yet: they come with the Helm chart, and will need KUBECONFIG to name a test cluster." >&2
+	@exit 1
+
+package: $(READY) ## build the wheel and the sdist into dist/
+	@$(RUN)python -m hatchling build -d dist
+
+lock: ## pin the newest development packages in .ci/requirements.txt (needs uv)
+	@{ echo "# Written by \`make lock\`: the development environment, pinned, for uv and pip alike."; \
+	   uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev \
+	       --no-header --no-annotate pyproject.toml; } > .ci/requirements.new
+	@mv .ci/requirements.new .ci/requirements.txt
+
+clean: ## delete the environment, caches and built files
+	@rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

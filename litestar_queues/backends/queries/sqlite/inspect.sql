@@ -1,0 +1,73 @@
+-- One record, whole.
+-- name: get_record
+select
+    id, task, payload, queue, status, priority, attempt, max_attempts, timeout, key, created_at, due_at, expires_at,
+    started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata, lost_leases,
+    cancel_requested, execution_backend, execution_profile, schedule
+from lq_record where id = :id
+
+-- The newest records, for filters that most records pass: walks the ids.
+-- name: list_by_id
+select
+    id, task, payload, queue, status, priority, attempt, max_attempts, timeout, key, created_at, due_at, expires_at,
+    started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata, lost_leases,
+    cancel_requested, execution_backend, execution_profile, schedule
+from lq_record
+where id < :before and (:status is null or status = :status) and (:queue is null or queue = :queue)
+    and (:task is null or task = :task) and (:key is null or key = :key)
+    and (:schedule is null or schedule = :schedule)
+order by id desc limit :limit
+
+-- The newest records of a state that few records are in: goes through all of the state.
+-- name: list_by_status
+select
+    id, task, payload, queue, status, priority, attempt, max_attempts, timeout, key, created_at, due_at, expires_at,
+    started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata, lost_leases,
+    cancel_requested, execution_backend, execution_profile, schedule
+from (
+    select n from lq_record where status = 'pending' and :status = 'pending'
+    union all
+    select n from lq_record where status = 'scheduled' and :status = 'scheduled'
+    union all
+    select n from lq_record where status = 'running' and :status = 'running'
+    union all
+    select n from lq_record where status in ('completed', 'failed', 'cancelled') and status = :status
+) as found cross join lq_record on lq_record.n = found.n
+where id < :before and (:queue is null or queue = :queue) and (:task is null or task = :task)
+    and (:key is null or key = :key) and (:schedule is null or schedule = :schedule)
+order by id desc limit :limit
+
+-- Live records by state, counted, and ended ones, looked up.
+-- name: statistics
+select 'pending', count(*) from lq_record where status = 'pending'
+union all
+select 'scheduled', count(*) from lq_record where status = 'scheduled'
+union all
+select 'running', count(*) from lq_record where status = 'running'
+union all
+select status, sum(n) from lq_counter where status in ('completed', 'failed', 'cancelled') group by status
+
+-- The same for one queue.
+-- name: statistics_of_queue
+select 'pending', count(*) from lq_record where status = 'pending' and queue = :queue
+union all
+select 'scheduled', count(*) from lq_record where status = 'scheduled' and queue = :queue
+union all
+select 'running', count(*) from lq_record where status = 'running' and queue = :queue
+union all
+select status, n from lq_counter where queue = :queue and status in ('completed', 'failed', 'cancelled')
+
+-- The balance of all that was ever enqueued: records are numbered without a gap, so the last number is how many there
+-- were, and a count per enqueue (a fifth of its time) is saved.
+-- name: ledger
+select
+    (select coalesce(max(n), 0) from lq_record) + (select coalesce(sum(n), 0) from lq_counter where status = 'forgotten'),
+    (select count(*) from lq_record where status = 'pending')
+    + (select count(*) from lq_record where status = 'scheduled')
+    + (select count(*) from lq_record where status = 'running'),
+    (select coalesce(sum(n), 0) from lq_counter where status in ('completed', 'failed', 'cancelled')),
+    (select coalesce(sum(n), 0) from lq_counter where status = 'pruned')
+
+-- When the canary last completed.
+-- name: canary
+select max(completed_at) from lq_record where status = 'completed' and queue = 'litestar-queues.canary'

@@ -1,0 +1,124 @@
+"""In: rows. Out: records, counts and times, decoded for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from litestar_queues.backends.sqlite_thread import Work
+from litestar_queues.backends.statements import load_statements
+from litestar_queues.clock import from_micros
+from litestar_queues.codec import decode_json, decode_payload
+from litestar_queues.outcomes import RunError
+from litestar_queues.records import AttemptError, QueuedTaskRecord, QueueStatistics, RecordFilter
+from litestar_queues.status import TaskStatus
+
+__all__ = ("canary_completed_at", "get_records", "ledger", "list_records", "statistics")
+
+SQL = load_statements("sqlite")
+
+_ABOVE_ALL_IDS = b"\xff" * 17
+_MANY = frozenset({None, TaskStatus.COMPLETED})
+
+
+def get_records(work: Work, ids: Sequence[UUID]) -> dict[UUID, QueuedTaskRecord]:
+    """The records that exist."""
+    found = {}
+    for record_id in ids:
+        row = work.execute(SQL["get_record"], {"id": record_id.bytes}).fetchone()
+        if row is not None:
+            found[record_id] = _record(row)
+    return found
+
+
+def list_records(work: Work, which: RecordFilter) -> list[QueuedTaskRecord]:
+    """A page of records, newest first."""
+    wanted = {
+        "status": None if which.status is None else which.status.value,
+        "queue": which.queue,
+        "task": which.task,
+        "key": which.key,
+        "schedule": which.schedule,
+        "before": _ABOVE_ALL_IDS if which.before is None else which.before.bytes,
+        "limit": which.limit,
+    }
+    # a walk along the ids would pass all of history to find a few live or failed records
+    statement = SQL["list_by_id" if which.status in _MANY else "list_by_status"]
+    return [_record(row) for row in work.execute(statement, wanted)]
+
+
+def statistics(work: Work, queue: str | None) -> QueueStatistics:
+    """Counts by state."""
+    if queue is None:
+        rows = work.execute(SQL["statistics"])
+    else:
+        rows = work.execute(SQL["statistics_of_queue"], {"queue": queue})
+    return QueueStatistics(**dict(rows.fetchall()))
+
+
+def canary_completed_at(work: Work) -> datetime | None:
+    """When a record of the canary queue last completed."""
+    return _moment(work.execute(SQL["canary"]).fetchone()[0])
+
+
+def ledger(work: Work) -> Mapping[str, int]:
+    """The balance."""
+    return dict(zip(("enqueued", "live", "terminal", "pruned"), work.execute(SQL["ledger"]).fetchone(), strict=True))
+
+
+def _record(row: Sequence[Any]) -> QueuedTaskRecord:
+    (
+        record_id, task, payload, queue, status, priority, attempt, max_attempts, timeout, key, created_at, due_at,
+        expires_at, started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata,
+        lost_leases, cancel_requested, execution_backend, execution_profile, schedule,
+    ) = row  # fmt: skip
+    args, kwargs = decode_payload(payload.encode())
+    return QueuedTaskRecord(
+        id=UUID(bytes=record_id),
+        task_name=task,
+        args=tuple(args),
+        kwargs=kwargs,
+        queue=queue,
+        status=TaskStatus(status),
+        priority=priority,
+        attempt=attempt,
+        max_attempts=max_attempts,
+        timeout=timeout,
+        key=key,
+        created_at=from_micros(created_at),
+        scheduled_at=from_micros(due_at),
+        expires_at=_moment(expires_at),
+        started_at=_moment(started_at),
+        completed_at=_moment(completed_at),
+        lease_until=_moment(lease_until),
+        worker_id=worker_id,
+        result=_json(result),
+        error=error,
+        errors=_errors(errors),
+        progress=_json(progress),
+        metadata=_json(metadata) or {},
+        lost_leases=lost_leases,
+        cancel_requested=bool(cancel_requested),
+        execution_backend=execution_backend,
+        execution_profile=execution_profile,
+        schedule=schedule,
+    )
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else decode_json(text.encode())
+
+
+def _errors(text: str | None) -> Sequence[AttemptError]:
+    if text is None:
+        return ()
+    return tuple(
+        AttemptError(one["attempt"], from_micros(one["at"]), RunError(one["type"], one["message"], one["traceback"]))
+        for one in _json(text)
+    )

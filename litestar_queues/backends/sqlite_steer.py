@@ -1,0 +1,146 @@
+"""In: wishes of users, lost leases, old age. Out: records cancelled, retried, rescued or deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from litestar_queues.backends.sqlite_thread import Work
+from litestar_queues.backends.statements import load_statements
+from litestar_queues.clock import MICROSECONDS
+from litestar_queues.records import Rescued
+from litestar_queues.status import LIVE, TaskStatus
+
+__all__ = ("cancel", "cancel_requests", "peek_old", "peek_stale", "prune", "rescue", "rescue_predecessor", "retry")
+
+SQL = load_statements("sqlite")
+
+_ON_REQUEST = "cancelled on request"
+_WAITING = (TaskStatus.PENDING.value, TaskStatus.SCHEDULED.value)
+
+
+def cancel(work: Work, ids: Sequence[UUID], *, include_running: bool) -> dict[UUID, TaskStatus]:
+    """Cancel waiting records and ask the holders of running ones to stop."""
+    cancelled: dict[UUID, TaskStatus] = {}
+    for record_id in dict.fromkeys(ids):
+        row = work.execute(SQL["find_record"], {"id": record_id.bytes}).fetchone()
+        if row is None:
+            continue
+        n, queue, status, _ = row
+        if status in _WAITING:
+            work.execute(SQL["cancel_waiting"], {"n": n, "now": work.now, "error": _ON_REQUEST})
+            work.counts[queue, "cancelled"] += 1
+            cancelled[record_id] = TaskStatus.CANCELLED
+        elif include_running and status == TaskStatus.RUNNING.value:
+            work.execute(SQL["ask_to_stop"], {"n": n})
+            cancelled[record_id] = TaskStatus.RUNNING
+    return cancelled
+
+
+def cancel_requests(work: Work, worker_id: str) -> list[UUID]:
+    """Running records of a worker that somebody asked to stop."""
+    return [UUID(bytes=row[0]) for row in work.execute(SQL["cancel_requests"], {"worker_id": worker_id})]
+
+
+def retry(work: Work, ids: Sequence[UUID]) -> list[UUID]:
+    """Make failed and cancelled records pending again, where no live record holds their key."""
+    retried = []
+    for record_id in dict.fromkeys(ids):
+        row = work.execute(SQL["find_record"], {"id": record_id.bytes}).fetchone()
+        if row is None:
+            continue
+        n, queue, status, key = row
+        if TaskStatus(status) in LIVE or status == TaskStatus.COMPLETED.value:
+            continue
+        if key is not None and work.execute(SQL["find_live_holder"], {"key": key}).fetchone():
+            continue
+        work.execute(SQL["retry"], {"n": n, "now": work.now})
+        work.counts[queue, status] -= 1
+        retried.append(record_id)
+    return retried
+
+
+class _Lost(NamedTuple):
+    n: int
+    id: bytes
+    task: str
+    queue: str
+    worker_id: str
+    cancel_requested: int
+    lost_leases: int
+
+
+def peek_stale(work: Work) -> list[Rescued] | None:
+    """The empty answer where every lease still runs."""
+    return None if work.execute(SQL["any_stale"], {"now": work.now}).fetchone()[0] else []
+
+
+def rescue(work: Work, *, limit: int, max_lost_leases: int) -> list[Rescued]:
+    """Take records back whose lease ran out."""
+    rows = work.execute(SQL["find_stale"], {"now": work.now, "limit": limit}).fetchall()
+    return _take_back(work, [_Lost._make(row) for row in rows], max_lost_leases)
+
+
+def rescue_predecessor(work: Work, worker_id: str, *, max_lost_leases: int) -> list[Rescued]:
+    """Take back what a worker of the same name and another nonce held."""
+    name, colon, _ = worker_id.rpartition(":")
+    if not colon:
+        return []
+    rows = [_Lost._make(row) for row in work.execute(SQL["find_running"])]
+    former = [row for row in rows if row.worker_id != worker_id and row.worker_id.rpartition(":")[0] == name]
+    return _take_back(work, former, max_lost_leases)
+
+
+def _take_back(work: Work, lost: Sequence[_Lost], max_lost_leases: int) -> list[Rescued]:
+    fates: dict[TaskStatus, list[_Lost]] = {}
+    for one in lost:
+        if one.cancel_requested:
+            fates.setdefault(TaskStatus.CANCELLED, []).append(one)
+        elif one.lost_leases + 1 >= max_lost_leases:
+            fates.setdefault(TaskStatus.FAILED, []).append(one)
+        else:
+            fates.setdefault(TaskStatus.PENDING, []).append(one)
+    rescued = []
+    for status, ones in fates.items():
+        ns = msgspec.json.encode([one.n for one in ones]).decode()
+        if status is TaskStatus.PENDING:
+            work.execute(SQL["rescue"], {"ns": ns})
+        else:
+            reason = _ON_REQUEST if status is TaskStatus.CANCELLED else lost_too_often(max_lost_leases)
+            work.execute(SQL["end_lost"], {"ns": ns, "status": status.value, "now": work.now, "error": reason})
+            for one in ones:
+                work.counts[one.queue, status.value] += 1
+        rescued += [Rescued(UUID(bytes=one.id), one.task, one.queue, one.worker_id, status) for one in ones]
+    return rescued
+
+
+def lost_too_often(times: int) -> str:
+    """Say why a record failed whose holders kept vanishing."""
+    return f"LeaseLost: {times} workers in a row vanished while they ran this record"
+
+
+def peek_old(work: Work, status: TaskStatus, *, older_than: float) -> int | None:
+    """0 where no record is old enough."""
+    return None if work.execute(SQL["any_old"], _age(work, status, older_than)).fetchone()[0] else 0
+
+
+def prune(work: Work, status: TaskStatus, *, older_than: float, limit: int) -> int:
+    """Delete the oldest records of a terminal state."""
+    last = work.execute(SQL["last_number"]).fetchone()[0]
+    pruned = 0
+    old = {**_age(work, status, older_than), "limit": limit, "now": work.now}
+    for queue, number, ns in work.execute(SQL["find_old"], old).fetchall():
+        work.execute(SQL["delete_records"], {"ns": ns})
+        work.counts[queue, status.value] -= number
+        work.counts[queue, "pruned"] += number
+        pruned += number
+    if pruned:
+        work.counts["", "forgotten"] += last - work.execute(SQL["last_number"]).fetchone()[0]
+    return pruned
+
+
+def _age(work: Work, status: TaskStatus, older_than: float) -> Mapping[str, Any]:
+    return {"status": status.value, "before": work.now - int(older_than * MICROSECONDS)}

@@ -1,0 +1,187 @@
+"""In: a claim. Out: its outcome, run in this process: a coroutine on the loop, a plain function in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from litestar_queues.codec import decode_payload, encode_result
+from litestar_queues.errors import (
+    InvalidArgumentError,
+    NonRetryableError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskTimeoutError,
+)
+from litestar_queues.execution.context import TaskExecutionContext, bind_context
+from litestar_queues.outcomes import Cancelled, Completed, Failed, Outcome, Released, Retried, RunError, Snoozed
+from litestar_queues.retry import RetryBackoff
+
+if TYPE_CHECKING:
+    from litestar_queues.config import QueueConfig
+    from litestar_queues.dependencies import DependencyProvider
+    from litestar_queues.records import Claim
+    from litestar_queues.registry import Task, TaskRegistry
+
+__all__ = ("LocalExecution",)
+
+_MAX_TRACEBACK = 8_000
+_NO_RETRY = (NonRetryableError, InvalidArgumentError)
+
+
+class LocalExecution:
+    """Runs tasks in this process.
+
+    Args:
+        config: For threads, limits and delays.
+        registry: Where names are looked up.
+        dependencies: Gives the provider of injected arguments.
+    """
+
+    def __init__(
+        self, config: QueueConfig, registry: TaskRegistry, dependencies: Callable[[], DependencyProvider | None]
+    ) -> None:
+        self._config = config
+        self._registry = registry
+        self._dependencies = dependencies
+        self._threads: ThreadPoolExecutor | None = None
+        self._abandoned = 0
+
+    @property
+    def abandoned(self) -> int:
+        """Threads that still run a plain function whose attempt is over."""
+        return self._abandoned
+
+    def close(self) -> None:
+        """Let go of the threads; a function that still runs is not waited for."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+
+    async def run(self, claim: Claim, context: TaskExecutionContext) -> Outcome:
+        """Run one attempt: find the task, read its arguments, call it, judge how it ended."""
+        task = self._registry.get(claim.task)
+        if task is None:
+            reason = f"no task {claim.task!r} is registered in worker {context.worker_id}"
+            return Snoozed(reason, self._config.worker_unknown_task_delay)
+        bind_context(context)
+        try:
+            args, kwargs = _read_arguments(task, claim, context)
+            value = await self._call(task, claim, context, args, kwargs)
+            return Completed(encode_result(value, max_bytes=self._config.max_payload_bytes))
+        except (GeneratorExit, KeyboardInterrupt):
+            raise
+        # everything else, SystemExit too, is how the task ended and must not end the worker
+        except BaseException as error:
+            return _judge(error, task, claim, context)
+
+    async def _call(
+        self, task: Task[..., Any], claim: Claim, context: TaskExecutionContext, args: list[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        dependencies = self._dependencies()
+        missing = task.signature.missing(len(args), kwargs) if dependencies is not None else ()
+        if claim.timeout is None and not missing:
+            return await self._invoke(task, context, args, kwargs)
+        async with _Timeout(task.name, claim.timeout), AsyncExitStack() as stack:
+            if dependencies is not None and missing:
+                kwargs.update(await dependencies.enter(stack, task, context, missing))
+            return await self._invoke(task, context, args, kwargs)
+
+    async def _invoke(
+        self, task: Task[..., Any], context: TaskExecutionContext, args: list[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        if task.signature.is_async:
+            return await task.function(*args, **kwargs)
+        if not task.options.sync_to_thread:
+            return task.function(*args, **kwargs)
+        return await self._in_thread(partial(task.function, *args, **kwargs))
+
+    async def _in_thread(self, call: Callable[[], Any]) -> Any:
+        """Run a plain function in a thread; where it must stop, give it a moment to end by itself."""
+        if self._threads is None:
+            config = self._config
+            self._threads = ThreadPoolExecutor(config.sync_executor_max_workers, config.sync_executor_thread_name_prefix)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, contextvars.copy_context().run, call)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if future.cancel():  # it had not begun
+                raise
+            await asyncio.wait({future}, timeout=self._config.worker_final_cancel_timeout)
+            if future.done():
+                return future.result()
+            self._abandon(future)
+            raise
+
+    def _abandon(self, future: asyncio.Future[Any]) -> None:
+        self._abandoned += 1
+        future.add_done_callback(self._came_back)
+
+    def _came_back(self, future: asyncio.Future[Any]) -> None:
+        self._abandoned -= 1
+        future.exception()  # looked at, so that asyncio does not warn about it
+
+
+class _Timeout:
+    """``asyncio.timeout`` that says in words what happened."""
+
+    def __init__(self, task: str, seconds: float | None) -> None:
+        self._task = task
+        self._seconds = seconds
+        self._scope = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+
+    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            await self._scope.__aexit__(kind, error, trace)
+        except TimeoutError as timeout:
+            msg = f"task {self._task!r} ran longer than its timeout of {self._seconds:g} s"
+            raise TaskTimeoutError(msg) from timeout
+
+
+def _read_arguments(
+    task: Task[..., Any], claim: Claim, context: TaskExecutionContext
+) -> tuple[list[Any], dict[str, Any]]:
+    args, kwargs = task.signature.convert(*decode_payload(claim.payload))
+    if task.signature.context_parameter is not None:
+        kwargs[task.signature.context_parameter] = context
+    return args, kwargs
+
+
+def _judge(error: BaseException, task: Task[..., Any], claim: Claim, context: TaskExecutionContext) -> Outcome:
+    """Turn what the task raised into an outcome."""
+    if isinstance(error, (asyncio.CancelledError, TaskCancelledError)):
+        match context.stop_reason:
+            case "requested":
+                return Cancelled("cancelled on request while it ran")
+            case "drain" | "lost":
+                return Released()
+            case None if isinstance(error, TaskCancelledError):
+                return Cancelled(str(error))
+            case None:
+                error = _uncalled_for(error)
+    seen = RunError(type(error).__qualname__, str(error), _format(error))
+    if isinstance(error, _NO_RETRY) or claim.attempt >= claim.max_attempts:
+        return Failed(seen)
+    backoff = RetryBackoff.from_json(claim.backoff) if claim.backoff else RetryBackoff.of(task.options.retry_backoff)
+    return Retried(seen, backoff.delay(claim.attempt))
+
+
+def _uncalled_for(error: BaseException) -> TaskFailedError:
+    """A CancelledError that nobody asked for, such as one that leaked out of the task's own helpers."""
+    failure = TaskFailedError("the task raised CancelledError although nobody had cancelled it")
+    failure.__cause__ = error
+    return failure
+
+
+def _format(error: BaseException) -> str:
+    text = "".join(traceback.format_exception(error))
+    return text if len(text) <= _MAX_TRACEBACK else "...\n" + text[-_MAX_TRACEBACK:]

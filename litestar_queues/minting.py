@@ -1,0 +1,123 @@
+"""In: a call, as the user wrote it. Out: a :class:`NewRecord`, checked and encoded; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from litestar_queues.codec import encode_object, encode_payload
+from litestar_queues.errors import InvalidArgumentError
+from litestar_queues.ids import new_id
+from litestar_queues.records import CANARY_QUEUE, NewRecord
+from litestar_queues.registry import OPTION_NAMES, Task, TaskRegistry
+
+if TYPE_CHECKING:
+    from litestar_queues.config import QueueConfig
+    from litestar_queues.registry import TaskOptions
+
+__all__ = ("Minter",)
+
+_CALL_OPTIONS = OPTION_NAMES | {"connection"}
+_NO_OPTIONS: Mapping[str, Any] = {}
+
+
+class Minter:
+    """Turns calls into records.
+
+    Args:
+        config: For the size limit and the name of the canary.
+        registry: Where names are looked up.
+        injectable: Gives the names of parameters that dependencies may fill; ``None`` for any.
+    """
+
+    def __init__(self, config: QueueConfig, registry: TaskRegistry, injectable: Callable[[], Container[str] | None]) -> None:
+        self._registry = registry
+        self._injectable = injectable
+        self._max_bytes = config.max_payload_bytes
+        self._canary = config.scheduler_canary_task
+
+    def from_call(self, task: Task[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[NewRecord, Any]:
+        """Mint the record of ``enqueue(task, *args, **kwargs)``; also give the ``connection`` among the keywords."""
+        found = self._find(task)
+        if not kwargs or _CALL_OPTIONS.isdisjoint(kwargs):
+            return self._mint(found, args, kwargs, found.options), None
+        arguments, options = _split(found, kwargs)
+        connection = options.pop("connection", None)
+        return self._mint(found, args, arguments, found.options.merge(options)), connection
+
+    def from_spec(
+        self, task: Task[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> NewRecord:
+        """Mint the record of an :class:`EnqueueSpec`."""
+        found = self._find(task)
+        return self._mint(found, args, kwargs, found.options.merge(options) if options else found.options)
+
+    def tick(self, task: Task[..., Any], *, schedule: str, delay: float) -> NewRecord:
+        """Mint the record of one tick of a recurring task."""
+        return self._mint(task, (), _NO_OPTIONS, task.options)._replace(
+            schedule=schedule, delay=delay, scheduled_at=None, key=None, unique_for=None
+        )
+
+    def _find(self, task: Task[..., Any] | str) -> Task[..., Any]:
+        if isinstance(task, str):
+            return self._registry.require(task)
+        if isinstance(task, Task):
+            return task
+        msg = f"{task!r} is not a task: decorate the function with @task, or give the name of a registered task"
+        raise InvalidArgumentError(msg)
+
+    def _mint(
+        self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], options: TaskOptions
+    ) -> NewRecord:
+        task.signature.check(args, kwargs, injectable=self._injectable())
+        name = task.name
+        payload = encode_payload(args, kwargs, task=name, max_bytes=self._max_bytes, names=task.signature.names)
+        key = options.key
+        if key is None and options.unique_by is not None:
+            key = task.identity_key(args, kwargs, payload, options)
+        metadata = options.metadata
+        return NewRecord(
+            id=new_id(),
+            task=name,
+            payload=payload,
+            queue=CANARY_QUEUE if name == self._canary else options.queue,
+            priority=options.priority,
+            max_attempts=options.retries + 1,
+            timeout=options.timeout,
+            key=key,
+            unique_for=options.unique_for if key is not None else None,
+            delay=options.run_after or 0.0,
+            scheduled_at=options.scheduled_at,
+            expires_in=options.expires_in,
+            metadata=encode_object(metadata, what="metadata", max_bytes=self._max_bytes) if metadata else None,
+            backoff=self._own_backoff(name, options),
+            execution_backend=options.execution_backend,
+            execution_profile=options.execution_profile,
+        )
+
+    def _own_backoff(self, name: str, options: TaskOptions) -> bytes | None:
+        """The policy as JSON where this call changed it; workers know the task's own."""
+        if options.retry_backoff is None:
+            return None
+        registered = self._registry.get(name)
+        if registered is not None and registered.options.retry_backoff == options.retry_backoff:
+            return None
+        return options.retry_backoff.to_json()
+
+
+def _split(task: Task[..., Any], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part the keywords into the task's arguments and options; a task's own parameter is never shadowed."""
+    signature = task.signature
+    arguments, options = {}, {}
+    for name, value in kwargs.items():
+        if name in _CALL_OPTIONS and name not in signature.names:
+            if signature.has_var_keyword:
+                msg = (
+                    f"task {task.name!r} takes any keyword, so {name}= could be its argument or an option: "
+                    f"write task.using({name}=...).enqueue(...) for the option"
+                )
+                raise InvalidArgumentError(msg)
+            options[name] = value
+        else:
+            arguments[name] = value
+    return arguments, options

@@ -1,0 +1,102 @@
+"""In: a method that does one round of work. Out: a loop around it that paces, survives outages and stops when told."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from abc import ABC, abstractmethod
+
+from litestar_queues.errors import BackendUnavailableError, QueueConfigurationError
+from litestar_queues.events import BackendDown, BackendUp, EventBus, RoomFailed
+
+__all__ = ("Room", "StoreHealth", "pause_after", "sleep_until_set")
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+
+
+class StoreHealth:
+    """Whether this worker reaches its store; tells each change once, whichever room saw it first."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+        self._down_since: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the last statement of any room got through."""
+        return self._down_since is None
+
+    def down(self, room: str, error: Exception) -> None:
+        """A room could not reach the store."""
+        if self._down_since is None:
+            self._down_since = time.monotonic()
+            self._bus.emit(BackendDown(room, error))
+
+    def up(self, room: str) -> None:
+        """A room reached the store."""
+        if self._down_since is not None:
+            seconds = time.monotonic() - self._down_since
+            self._down_since = None
+            self._bus.emit(BackendUp(room, seconds))
+
+
+class Room(ABC):
+    """One loop of a worker.
+
+    Args:
+        health: Told of outages.
+        bus: Told of errors that nobody expected.
+    """
+
+    name: str
+    interval: float
+    """Seconds between two rounds, with a tenth of jitter so that a fleet does not step in time."""
+
+    def __init__(self, health: StoreHealth, bus: EventBus) -> None:
+        self.health = health
+        self.bus = bus
+
+    @abstractmethod
+    async def run_once(self) -> float | None:
+        """Do one round and give the seconds until the next, or ``None`` for the interval."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Go round until told to stop; a round that has begun is finished, never cancelled.
+
+        Raises:
+            QueueConfigurationError: What no waiting can mend.
+        """
+        failures = 0
+        while not stop.is_set():
+            try:
+                pause = await self.run_once()
+            except QueueConfigurationError:
+                raise
+            except BackendUnavailableError as error:
+                self.health.down(self.name, error)
+                failures += 1
+            except Exception as error:  # a room outlives its bugs: the others depend on it
+                self.bus.emit(RoomFailed(self.name, error))
+                failures += 1
+            else:
+                self.health.up(self.name)
+                failures = 0
+            if failures:
+                pause = pause_after(failures)
+            await sleep_until_set(stop, self.interval * random.uniform(0.9, 1.1) if pause is None else pause)
+
+
+def pause_after(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: 0.1 s, doubled each time up to 5 s, with jitter."""
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)
+
+
+async def sleep_until_set(event: asyncio.Event, seconds: float) -> None:
+    """Return once the event is set or the seconds are over."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,284 @@
+"""In: a task and its arguments. Out: a durable record, and a handle on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from litestar_queues.backends import create_backend
+from litestar_queues.config import QueueConfig
+from litestar_queues.dependencies import DependencyProvider
+from litestar_queues.errors import InvalidArgumentError
+from litestar_queues.events import EventBus
+from litestar_queues.execution.inline import run_due
+from litestar_queues.execution.local import LocalExecution
+from litestar_queues.minting import Minter
+from litestar_queues.records import Enqueued, NewRecord, QueuedTaskRecord, QueueStatistics, RecordFilter, ScheduleRow
+from litestar_queues.registry import Task, TaskRegistry, bind_service, get_task_registry, unbind_service
+from litestar_queues.results import TaskResult
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from litestar_queues.backends.base import QueueBackend
+
+__all__ = ("EnqueueSpec", "QueueService")
+
+
+@dataclass(frozen=True, slots=True)
+class EnqueueSpec:
+    """One entry of :meth:`QueueService.enqueue_many`; an option left at ``None`` is the task's own."""
+
+    task: Task[..., Any] | str
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    queue: str | None = None
+    priority: int | None = None
+    retries: int | None = None
+    timeout: float | None = None
+    key: str | None = None
+    run_after: float | None = None
+    scheduled_at: datetime | None = None
+    expires_in: float | None = None
+    metadata: Mapping[str, Any] | None = None
+
+    def overrides(self) -> dict[str, Any]:
+        """The options that were given."""
+        return {name: value for name in _SPEC_OPTIONS if (value := getattr(self, name)) is not None}
+
+
+_SPEC_OPTIONS = ("queue", "priority", "retries", "timeout", "key", "run_after", "scheduled_at", "expires_in", "metadata")
+
+
+class QueueService:
+    """Enqueues tasks and looks after their records.
+
+    It opens its backend on first use, or by ``async with``.
+
+    Args:
+        config: Settings; the defaults where left out.
+        backend: A backend to use instead of the one that the settings name.
+        registry: Tasks; those registered by ``@task`` where left out.
+        app_configs: sqlspec configs of the app, among which ``queue_backend=None`` looks first.
+    """
+
+    def __init__(
+        self,
+        config: QueueConfig | None = None,
+        *,
+        backend: QueueBackend | None = None,
+        registry: TaskRegistry | None = None,
+        app_configs: Sequence[Any] = (),
+    ) -> None:
+        self.config = config or QueueConfig()
+        self.registry = registry or get_task_registry()
+        self.backend = backend or create_backend(self.config, app_configs=app_configs)
+        self.bus = EventBus()
+        self.dependencies = DependencyProvider(resolver=self.config.task_dependency_resolver)
+        self._minter = Minter(self.config, self.registry, lambda: self.dependencies.names)
+        self._opening = asyncio.Lock()
+        self._is_open = False
+        self._inline: LocalExecution | None = None
+
+    # life
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the backend is open."""
+        return self._is_open
+
+    async def open(self) -> None:
+        """Open the backend; tasks' ``.enqueue()`` goes to this service from now on.
+
+        Raises:
+            BackendUnavailableError: The store cannot be reached now; the next call tries again.
+            QueueConfigurationError: The settings or the schema are wrong.
+        """
+        if self._is_open:
+            return
+        async with self._opening:
+            if not self._is_open:
+                await self.backend.open()
+                self._is_open = True
+                bind_service(self)
+
+    async def close(self) -> None:
+        """Close the backend; harmless when closed already."""
+        async with self._opening:
+            unbind_service(self)
+            if self._inline is not None:
+                self._inline.close()
+                self._inline = None
+            if self._is_open:
+                self._is_open = False
+                await self.backend.close()
+
+    async def __aenter__(self) -> QueueService:
+        await self.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    # producing
+
+    async def enqueue(self, task: Task[..., Any] | str, /, *args: Any, **kwargs: Any) -> TaskResult:
+        """Store a record of the task and return once it is durable.
+
+        Keywords that are options (``queue``, ``priority``, ``key``, ``run_after``, ``scheduled_at``, ``retries``,
+        ``timeout``, ``metadata``, ...) and ``connection`` are taken as such wherever the task has no parameter of that
+        name; all others are the task's arguments. ``task.using(...)`` sets options in every case.
+
+        Args:
+            task: The task or its registered name.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments, and options. With ``connection=`` (a driver connection or a sqlspec session
+                on the queue's own database) the record commits or rolls back with the caller's transaction.
+
+        Raises:
+            InvalidArgumentError: Arguments or options are wrong, cannot be stored as JSON, or are ambiguous.
+            UnknownTaskError: No task of that name is registered.
+            BackendUnavailableError: The store cannot be reached; nothing was stored.
+        """
+        minted, connection = self._minter.from_call(task, args, kwargs)
+        if not self._is_open:
+            await self.open()
+        enqueued = (await self.backend.enqueue_many((minted,), connection=connection))[0]
+        if connection is None:
+            await self._run_immediately()
+        return TaskResult(self, enqueued.id, minted.task, created=enqueued.created)
+
+    async def enqueue_many(self, specs: Sequence[EnqueueSpec], *, connection: Any = None) -> list[TaskResult]:
+        """Store many records in one statement and one commit, all or none.
+
+        Args:
+            specs: In the order in which the handles come back.
+            connection: As for :meth:`enqueue`.
+
+        Raises:
+            InvalidArgumentError: One of them is wrong; the message names it and nothing was stored.
+        """
+        minted = [self._minter.from_spec(spec.task, spec.args, spec.kwargs, spec.overrides()) for spec in specs]
+        if not minted:
+            return []
+        if not self._is_open:
+            await self.open()
+        enqueued = await self.backend.enqueue_many(minted, connection=connection)
+        if connection is None:
+            await self._run_immediately()
+        return [self._handle(record, one) for record, one in zip(minted, enqueued, strict=True)]
+
+    def _handle(self, record: NewRecord, enqueued: Enqueued) -> TaskResult:
+        return TaskResult(self, enqueued.id, record.task, created=enqueued.created)
+
+    async def _run_immediately(self) -> None:
+        if self.config.execution_backend == "immediate":
+            await self.run_due()
+
+    async def run_due(self) -> int:
+        """Run every due record in this call, one after another, and return how many there were; meant for tests."""
+        await self.open()
+        if self._inline is None:
+            self._inline = LocalExecution(self.config, self.registry, lambda: self.dependencies)
+        return await run_due(self.backend, self._inline, self.bus)
+
+    # looking and steering
+
+    async def get_task(self, task_id: UUID | str) -> QueuedTaskRecord | None:
+        """The record, or ``None`` where there is none."""
+        wanted = as_id(task_id)
+        await self.open()
+        return (await self.backend.get_many([wanted])).get(wanted)
+
+    async def list_tasks(self, **filters: Any) -> Sequence[QueuedTaskRecord]:
+        """A page of records, newest first; filters are the fields of :class:`~litestar_queues.records.RecordFilter`."""
+        await self.open()
+        return await self.backend.list_records(RecordFilter(**filters))
+
+    async def cancel_task(self, task_id: UUID | str, *, include_running: bool = False) -> bool:
+        """Cancel a waiting record at once; with ``include_running`` ask the worker that runs it to stop.
+
+        Returns:
+            Whether the record was cancelled or asked to stop.
+        """
+        wanted = as_id(task_id)
+        await self.open()
+        return wanted in await self.backend.cancel_many([wanted], include_running=include_running)
+
+    async def retry_task(self, task_id: UUID | str) -> bool:
+        """Make a failed or cancelled record pending again with a fresh set of attempts.
+
+        Returns:
+            Whether it is; ``False`` in any other state, or where another live record holds its key.
+        """
+        wanted = as_id(task_id)
+        await self.open()
+        return wanted in await self.backend.retry_many([wanted])
+
+    async def get_statistics(self, queue: str | None = None) -> QueueStatistics:
+        """Counts of stored records by state."""
+        await self.open()
+        return await self.backend.statistics(queue)
+
+    async def canary_health(self) -> datetime | None:
+        """When the canary task last completed."""
+        await self.open()
+        return await self.backend.canary_completed_at()
+
+    async def list_schedules(self) -> Sequence[ScheduleRow]:
+        """All stored schedules by name."""
+        await self.open()
+        return await self.backend.list_schedules()
+
+    async def pause_schedule(self, name: str) -> bool:
+        """Stop a schedule from firing until it is resumed; ``False`` where there is none of that name."""
+        await self.open()
+        return await self.backend.pause_schedule(name, paused=True)
+
+    async def resume_schedule(self, name: str) -> bool:
+        """Let a paused schedule fire again; ``False`` where there is none of that name."""
+        await self.open()
+        return await self.backend.pause_schedule(name, paused=False)
+
+    @contextmanager
+    def changes(self) -> Iterator[Callable[[float], Awaitable[None]]]:
+        """Give a function that waits, up to so many seconds, until records may have changed."""
+        changed = asyncio.Event()
+        unsubscribe = self.backend.subscribe(changed.set)
+
+        async def wait(seconds: float) -> None:
+            try:
+                async with asyncio.timeout(seconds):
+                    await changed.wait()
+            except TimeoutError:
+                pass
+            changed.clear()
+
+        try:
+            yield wait
+        finally:
+            unsubscribe()
+
+    def mint_tick(self, task: Task[..., Any], *, schedule: str, delay: float) -> NewRecord:
+        """Make the record of one tick of a recurring task; the scheduler's door."""
+        return self._minter.tick(task, schedule=schedule, delay=delay)
+
+
+def as_id(task_id: UUID | str) -> UUID:
+    """Read a record id.
+
+    Raises:
+        InvalidArgumentError: The text is not a UUID.
+    """
+    if isinstance(task_id, UUID):
+        return task_id
+    try:
+        return UUID(task_id)
+    except (ValueError, TypeError, AttributeError) as error:
+        msg = f"{task_id!r} is not a record id: use the UUID that enqueue() returned"
+        raise InvalidArgumentError(msg) from error

@@ -1,0 +1,147 @@
+"""In: runs with their outcomes. Out: batched, token-fenced finishes; it knows outcomes, never tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from litestar_queues.errors import BackendError, BackendUnavailableError, QueueConfigurationError
+from litestar_queues.events import CompletionsRefused, EventBus, RecordsFinished, RoomFailed, Run
+from litestar_queues.outcomes import Completion, Failed, RunError
+from litestar_queues.records import Held
+from litestar_queues.rooms import StoreHealth, pause_after, sleep_until_set
+
+if TYPE_CHECKING:
+    from litestar_queues.backends.base import QueueBackend
+
+__all__ = ("Completer",)
+
+_BATCH = 500
+_HIGH = 4 * _BATCH
+_LOW = _BATCH
+"""Claiming pauses above the high mark until the low one is reached, so that it does not flap."""
+
+
+class Completer:
+    """Writes whatever has ended since the last write, in one statement; nothing waits for a timer.
+
+    Args:
+        backend: Where outcomes go.
+        health: Told of outages.
+        bus: Told of stored and refused outcomes.
+        before_write: Awaited before each write; flushes progress, which a finished record takes no more.
+    """
+
+    def __init__(
+        self,
+        backend: QueueBackend,
+        *,
+        health: StoreHealth,
+        bus: EventBus,
+        before_write: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._backend = backend
+        self._health = health
+        self._bus = bus
+        self._before_write = before_write
+        self._waiting: deque[Run] = deque()
+        self._writing: Sequence[Run] = ()
+        self._signal = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._full = False
+        self.on_relief: list[Callable[[], None]] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether claiming should pause."""
+        return self._full
+
+    def held(self) -> list[Held]:
+        """Claims whose outcome is not stored yet; their leases must go on."""
+        return [Held(run.claim.id, run.claim.token) for run in (*self._writing, *self._waiting)]
+
+    def put(self, run: Run) -> None:
+        """Take one run; it is written soon."""
+        self._waiting.append(run)
+        self._signal.set()
+        self._empty.clear()
+        if len(self._waiting) >= _HIGH:
+            self._full = True
+
+    async def flush(self) -> None:
+        """Return once everything put so far is stored."""
+        await self._empty.wait()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Write until told to stop; what is still waiting then stays with its lease."""
+        while not stop.is_set():
+            await self._signal.wait()
+            self._signal.clear()
+            while self._waiting and not stop.is_set():
+                take = min(_BATCH, len(self._waiting))
+                self._writing = [self._waiting.popleft() for _ in range(take)]
+                await self._write(self._writing, stop)
+                self._writing = ()
+                self._relieve()
+            if not self._waiting:
+                self._empty.set()
+
+    def interrupt(self) -> None:
+        """End the wait for work, so that a stop is seen at once."""
+        self._signal.set()
+
+    def _relieve(self) -> None:
+        if self._full and len(self._waiting) <= _LOW:
+            self._full = False
+            for callback in self.on_relief:
+                callback()
+
+    async def _write(self, runs: Sequence[Run], stop: asyncio.Event) -> None:
+        failures = 0
+        while not stop.is_set():
+            try:
+                await self._before_write()
+                refused = await self._backend.finish_many([_completion(run) for run in runs])
+            except QueueConfigurationError:
+                raise
+            except BackendUnavailableError as error:
+                self._health.down("completer", error)
+                failures += 1
+                await sleep_until_set(stop, pause_after(failures))
+            except BackendError as error:
+                await self._write_apart(runs, error, stop)
+                return
+            else:
+                self._health.up("completer")
+                self._report(runs, refused)
+                return
+
+    async def _write_apart(self, runs: Sequence[Run], error: BackendError, stop: asyncio.Event) -> None:
+        """One outcome of a batch cannot be stored: find it, and store that it failed for this reason."""
+        if len(runs) > 1:
+            for run in runs:
+                await self._write([run], stop)
+            return
+        run = runs[0]
+        self._bus.emit(RoomFailed("completer", error))
+        if isinstance(run.outcome, Failed):
+            return  # not even that can be stored; its lease runs out and the rescuer decides
+        reason = RunError(type(error).__name__, f"the outcome of the run could not be stored: {error}")
+        await self._write([run._replace(outcome=Failed(reason))], stop)
+
+    def _report(self, runs: Sequence[Run], refused: Sequence[object]) -> None:
+        if not refused:
+            self._bus.emit(RecordsFinished(runs))
+            return
+        turned_down = set(refused)
+        self._bus.emit(CompletionsRefused([run.claim.id for run in runs if run.claim.id in turned_down]))
+        accepted = [run for run in runs if run.claim.id not in turned_down]
+        if accepted:
+            self._bus.emit(RecordsFinished(accepted))
+
+
+def _completion(run: Run) -> Completion:
+    return Completion(run.claim.id, run.claim.token, run.outcome)
