@@ -117,14 +117,15 @@ def _walk(package: str, path: Iterable[str]) -> Iterator[str]:
         name = f"{package}.{module.name}"
         yield name
         if module.ispkg:
-            yield from _walk(name, _inside(name, path))
+            yield from _walk(name, _inside(module.name, path))
     for folder in _plain_folders(path, without=found):
-        yield from _walk(f"{package}.{folder}", _inside(f"{package}.{folder}", path))
+        yield from _walk(f"{package}.{folder}", _inside(folder, path))
 
 
-def _inside(name: str, path: list[str]) -> Iterable[str]:
+def _inside(name: str, path: list[str]) -> list[str]:
+    # by its last part alone: for a dotted name Python asks the parent, which is not imported
     spec = PathFinder.find_spec(name, path)
-    return (spec.submodule_search_locations if spec is not None else None) or ()
+    return list((spec.submodule_search_locations if spec is not None else None) or ())
 
 
 def _plain_folders(path: list[str], *, without: Collection[str]) -> list[str]:

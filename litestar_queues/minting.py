@@ -30,13 +30,17 @@ class Minter:
         injectable: Gives the names of parameters that dependencies may fill; ``None`` for any.
     """
 
-    def __init__(self, config: QueueConfig, registry: TaskRegistry, injectable: Callable[[], Container[str] | None]) -> None:
+    def __init__(
+        self, config: QueueConfig, registry: TaskRegistry, injectable: Callable[[], Container[str] | None]
+    ) -> None:
         self._registry = registry
         self._injectable = injectable
         self._max_bytes = config.max_payload_bytes
         self._canary = config.scheduler_canary_task
 
-    def from_call(self, task: Task[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[NewRecord, Any]:
+    def from_call(
+        self, task: Task[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[NewRecord, Any]:
         """Mint the record of ``enqueue(task, *args, **kwargs)``; also give the ``connection`` among the keywords."""
         found = self._find(task)
         if not kwargs or _CALL_OPTIONS.isdisjoint(kwargs):
@@ -58,7 +62,7 @@ class Minter:
             schedule=schedule, delay=delay, scheduled_at=None, key=None, unique_for=None
         )
 
-    def _find(self, task: Task[..., Any] | str) -> Task[..., Any]:
+    def _find(self, task: Any) -> Task[..., Any]:
         if isinstance(task, str):
             return self._registry.require(task)
         if isinstance(task, Task):

@@ -16,6 +16,7 @@ __all__ = (
     "AttemptError",
     "Claim",
     "ClaimBatch",
+    "DueSchedules",
     "Enqueued",
     "Held",
     "NewRecord",
@@ -269,6 +270,17 @@ class ScheduleRow:
     last_record: UUID | None = None
     seen_at: datetime
     """When a worker last vouched for the definition."""
+
+
+class DueSchedules(NamedTuple):
+    """The answer to a look for due schedules."""
+
+    rows: Sequence[ScheduleRow]
+    """Those that are due, the longest overdue first."""
+    now: datetime
+    """The store's time of the look, by which ticks are judged."""
+    next_in: float | None = None
+    """Seconds until the next of the others is due; ``None`` where there is none."""
 
 
 class Tick(NamedTuple):

@@ -156,9 +156,8 @@ class Task(Generic[P, R]):
     @property
     def place(self) -> str:
         """Where the function is defined: file, line and dotted name."""
-        code = getattr(inspect.unwrap(self.function), "__code__", None)
-        dotted = ".".join(_identity(self.function))
-        return f"{code.co_filename}:{code.co_firstlineno} ({dotted})" if code else dotted
+        source, dotted = _source(self.function), ".".join(_identity(self.function))
+        return f"{source} ({dotted})" if source else dotted
 
 
 class TaskRegistry:
@@ -174,7 +173,7 @@ class TaskRegistry:
             QueueConfigurationError: Another function has the name; the message names both places.
         """
         other = self._tasks.get(task.name)
-        if other is not None and _identity(other.function) != _identity(task.function) and other.place != task.place:
+        if other is not None and not _is_same(other.function, task.function):
             msg = f"two tasks have the name {task.name!r}, {other.place} and {task.place}: rename one by @task('name')"
             raise QueueConfigurationError(msg)
         self._tasks[task.name] = task
@@ -297,9 +296,19 @@ def _schedule_of(name: str, keywords: Mapping[str, Any]) -> ScheduleConfig | Non
     return ScheduleConfig(name, **given) if given else None
 
 
+def _is_same(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+    """Whether it is one function: loaded again, or its file imported under two names, such as ``__main__``."""
+    return _identity(one) == _identity(other) or None is not _source(one) == _source(other)
+
+
 def _identity(function: Callable[..., Any]) -> tuple[str, str]:
     inner = inspect.unwrap(function)
     return getattr(inner, "__module__", ""), getattr(inner, "__qualname__", repr(inner))
+
+
+def _source(function: Callable[..., Any]) -> str | None:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else None
 
 
 class EnqueueTarget(Protocol):

@@ -66,7 +66,9 @@ class TaskResult:
         """
         record = await self._service.get_task(self.id)
         if record is None:
-            msg = f"record {self.id} of task {self.task_name!r} does not exist: it was rolled back or its retention is over"
+            msg = (
+                f"record {self.id} of task {self.task_name!r} is not there: it was rolled back or its retention is over"
+            )
             raise QueueError(msg)
         self._record = record
         return self
@@ -83,8 +85,10 @@ class TaskResult:
         """
         async with asyncio.timeout(timeout):
             with self._service.changes() as changed:
-                while not (await self.refresh())._is_terminal:
+                await self.refresh()
+                while not self._is_terminal:
                     await changed(_SAFETY_POLL)
+                    await self.refresh()
         return self
 
     @property

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from litestar_queues.errors import BackendUnavailableError, QueueConfigurationError
 from litestar_queues.events import BackendDown, BackendUp, EventBus, RoomFailed
 
-__all__ = ("Room", "StoreHealth", "pause_after", "sleep_until_set")
+__all__ = ("Room", "StoreHealth", "pause_after", "sleep_until_set", "wait_for_any")
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
@@ -68,7 +68,7 @@ class Room(ABC):
         Raises:
             QueueConfigurationError: What no waiting can mend.
         """
-        failures = 0
+        failures, told = 0, ""
         while not stop.is_set():
             try:
                 pause = await self.run_once()
@@ -78,11 +78,12 @@ class Room(ABC):
                 self.health.down(self.name, error)
                 failures += 1
             except Exception as error:  # a room outlives its bugs: the others depend on it
-                self.bus.emit(RoomFailed(self.name, error))
+                if told != (told := repr(error)):  # the same error each few seconds is told once
+                    self.bus.emit(RoomFailed(self.name, error))
                 failures += 1
             else:
                 self.health.up(self.name)
-                failures = 0
+                failures, told = 0, ""
             if failures:
                 pause = pause_after(failures)
             await sleep_until_set(stop, self.interval * random.uniform(0.9, 1.1) if pause is None else pause)
@@ -90,7 +91,7 @@ class Room(ABC):
 
 def pause_after(failures: int) -> float:
     """Seconds to wait after so many failures in a row: 0.1 s, doubled each time up to 5 s, with jitter."""
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures - 1, 16)) * random.uniform(0.75, 1.25)
 
 
 async def sleep_until_set(event: asyncio.Event, seconds: float) -> None:
@@ -100,3 +101,16 @@ async def sleep_until_set(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         pass
+
+
+async def wait_for_any(*events: asyncio.Event, timeout: float | None = None) -> bool:
+    """Return once one of the events is set; ``False`` where the seconds are over before."""
+    if any(event.is_set() for event in events):
+        return True
+    waiters = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        done, _ = await asyncio.wait(waiters, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiter in waiters:
+            waiter.cancel()
+    return bool(done)

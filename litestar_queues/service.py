@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from litestar_queues.backends import create_backend
 from litestar_queues.config import QueueConfig
 from litestar_queues.dependencies import DependencyProvider
+from litestar_queues.discovery import load_task_modules
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.events import EventBus
 from litestar_queues.execution.inline import run_due
@@ -52,7 +53,17 @@ class EnqueueSpec:
         return {name: value for name in _SPEC_OPTIONS if (value := getattr(self, name)) is not None}
 
 
-_SPEC_OPTIONS = ("queue", "priority", "retries", "timeout", "key", "run_after", "scheduled_at", "expires_in", "metadata")
+_SPEC_OPTIONS = (
+    "queue",
+    "priority",
+    "retries",
+    "timeout",
+    "key",
+    "run_after",
+    "scheduled_at",
+    "expires_in",
+    "metadata",
+)
 
 
 class QueueService:
@@ -103,9 +114,18 @@ class QueueService:
             return
         async with self._opening:
             if not self._is_open:
+                self.load_tasks()
                 await self.backend.open()
                 self._is_open = True
                 bind_service(self)
+
+    def load_tasks(self) -> None:
+        """Import the modules that the setting ``task_modules`` names; :meth:`open` does it too.
+
+        Raises:
+            QueueConfigurationError: One of them cannot be found.
+        """
+        load_task_modules(self.config.task_modules)
 
     async def close(self) -> None:
         """Close the backend; harmless when closed already."""
@@ -118,11 +138,13 @@ class QueueService:
                 self._is_open = False
                 await self.backend.close()
 
-    async def __aenter__(self) -> QueueService:
+    async def __aenter__(self) -> Self:
         await self.open()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     # producing
@@ -145,9 +167,9 @@ class QueueService:
             UnknownTaskError: No task of that name is registered.
             BackendUnavailableError: The store cannot be reached; nothing was stored.
         """
-        minted, connection = self._minter.from_call(task, args, kwargs)
         if not self._is_open:
             await self.open()
+        minted, connection = self._minter.from_call(task, args, kwargs)
         enqueued = (await self.backend.enqueue_many((minted,), connection=connection))[0]
         if connection is None:
             await self._run_immediately()
@@ -163,11 +185,11 @@ class QueueService:
         Raises:
             InvalidArgumentError: One of them is wrong; the message names it and nothing was stored.
         """
+        if not self._is_open:
+            await self.open()
         minted = [self._minter.from_spec(spec.task, spec.args, spec.kwargs, spec.overrides()) for spec in specs]
         if not minted:
             return []
-        if not self._is_open:
-            await self.open()
         enqueued = await self.backend.enqueue_many(minted, connection=connection)
         if connection is None:
             await self._run_immediately()

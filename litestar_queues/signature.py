@@ -114,11 +114,12 @@ class TaskSignature:
         return tuple(name for name, place in self._places.items() if place >= positional and name not in kwargs)
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments by name, however they were given; further positional ones under ``*``."""
+        """The arguments by name, however they were given; further ones behind ``*`` and ``**``."""
         bound = dict(zip(self.positional, args, strict=False))
         if len(args) > self._most:
             bound["*"] = args[self._most :]
-        bound.update(kwargs)
+        # **kwargs may hold the name of a positional-only parameter
+        bound.update((name if name in self._places else f"**{name}", value) for name, value in kwargs.items())
         return bound
 
     def convert(self, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -132,8 +133,10 @@ class TaskSignature:
         """
         if self._readers:
             args = [self._read(self._name_at(at), value) for at, value in enumerate(args)]
-            kwargs = {name: self._read(name, value) for name, value in kwargs.items()}
+            kwargs = {name: self._read(name, value, "**") for name, value in kwargs.items()}
         if len(args) > self._before_context:
+            if len(args) > self._most:
+                raise InvalidArgumentError(self._too_many(len(args)))
             kwargs = (
                 dict(zip(self.positional[self._before_context :], args[self._before_context :], strict=False)) | kwargs
             )
@@ -143,8 +146,8 @@ class TaskSignature:
     def _name_at(self, at: int) -> str:
         return self.positional[at] if at < self._most else "*"
 
-    def _read(self, name: str, value: Any) -> Any:
-        reader = self._readers.get(name if name in self._known else "**")
+    def _read(self, name: str, value: Any, otherwise: str | None = None) -> Any:
+        reader = self._readers.get(name if otherwise is None or name in self._places else otherwise)
         if reader is None:
             return value
         try:
@@ -154,10 +157,6 @@ class TaskSignature:
         except (msgspec.ValidationError, ValueError, TypeError) as error:
             msg = f"task {self.task_name!r}: argument {name!r} does not fit its annotation: {error}"
             raise InvalidArgumentError(msg) from error
-
-    @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(self.names) | {"*"}
 
     @cached_property
     def _readers(self) -> dict[str, _Reader]:

@@ -17,6 +17,7 @@ from uuid import UUID
 from litestar_queues.outcomes import Completion
 from litestar_queues.records import (
     ClaimBatch,
+    DueSchedules,
     Enqueued,
     Held,
     NewRecord,
@@ -187,7 +188,7 @@ class QueueBackend(ABC):
         """Store new and changed definitions; unchanged ones keep their next due time."""
 
     @abstractmethod
-    async def due_schedules(self, names: Iterable[str]) -> tuple[Sequence[ScheduleRow], float | None]:
+    async def due_schedules(self, names: Iterable[str]) -> DueSchedules:
         """Those of the named, unpaused schedules that are due, and the seconds until the next of the others is."""
 
     @abstractmethod

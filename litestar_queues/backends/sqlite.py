@@ -36,6 +36,7 @@ from litestar_queues.errors import BackendUnavailableError
 from litestar_queues.outcomes import Completion, Released
 from litestar_queues.records import (
     ClaimBatch,
+    DueSchedules,
     Enqueued,
     Held,
     NewRecord,
@@ -184,7 +185,7 @@ class SQLiteBackend(QueueBackend):
     async def sync_schedules(self, schedules: Sequence[ScheduleSync]) -> None:
         await self._write(partial(sqlite_schedules.sync_schedules, schedules=schedules))
 
-    async def due_schedules(self, names: Iterable[str]) -> tuple[Sequence[ScheduleRow], float | None]:
+    async def due_schedules(self, names: Iterable[str]) -> DueSchedules:
         return await self._read(partial(sqlite_schedules.due_schedules, names=tuple(names)))
 
     async def fire_ticks(self, batch: TickBatch) -> int:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from litestar_queues.backends.laws import EXPIRED, later
 from litestar_queues.backends.sqlite_thread import Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import MICROSECONDS
@@ -130,7 +131,7 @@ def _hold(work: Work, picked: Sequence[int], token: int, request: ClaimRequest) 
     held = {
         "ns": ns,
         "token": token,
-        "lease_until": now + int(request.lease * MICROSECONDS),
+        "lease_until": later(now, request.lease),
         "worker_id": request.worker_id,
         "now": now,
     }
@@ -163,4 +164,4 @@ def _expire(work: Work, picks: Sequence[_Pick]) -> None:
     ns = msgspec.json.encode(expired).decode()
     for queue, number in work.execute(SQL["count_by_queue"], {"ns": ns}):
         work.counts[queue, "cancelled"] += number
-    work.execute(SQL["expire"], {"ns": ns, "now": work.now})
+    work.execute(SQL["expire"], {"ns": ns, "now": work.now, "error": EXPIRED})

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import msgspec
 
+from litestar_queues.backends.laws import due_at, later
 from litestar_queues.backends.sqlite_errors import translate
 from litestar_queues.backends.sqlite_file import DatabaseFile
 from litestar_queues.backends.sqlite_thread import Work
 from litestar_queues.backends.statements import load_statements
-from litestar_queues.clock import MICROSECONDS, to_micros
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.records import Enqueued, NewRecord
 
@@ -117,15 +117,15 @@ def _chunks(records: Sequence[NewRecord]) -> Generator[Sequence[NewRecord], None
 
 
 def _parameters(record: NewRecord, now: int) -> dict[str, Any]:
-    due_at = now + int(record.delay * MICROSECONDS) if record.scheduled_at is None else to_micros(record.scheduled_at)
+    due = due_at(record, now)
     return {
         "id": record.id.bytes,
         "task": record.task,
         "payload": record.payload.decode(),
         "queue": record.queue,
-        "status": "scheduled" if due_at > now else "pending",
+        "status": "scheduled" if due > now else "pending",
         "priority": record.priority,
-        "due_at": due_at,
+        "due_at": due,
         "now": now,
         "max_attempts": record.max_attempts,
         "timeout": record.timeout,
@@ -141,7 +141,7 @@ def _parameters(record: NewRecord, now: int) -> dict[str, Any]:
 
 
 def _after(now: int, seconds: float | None) -> int | None:
-    return None if seconds is None else now + int(seconds * MICROSECONDS)
+    return None if seconds is None else later(now, seconds)
 
 
 def _text(value: bytes | None) -> str | None:

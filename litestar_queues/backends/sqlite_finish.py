@@ -8,9 +8,9 @@ from uuid import UUID
 
 import msgspec
 
+from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, later, storable, summary
 from litestar_queues.backends.sqlite_thread import Work
 from litestar_queues.backends.statements import load_statements
-from litestar_queues.clock import MICROSECONDS
 from litestar_queues.outcomes import Cancelled, Completed, Completion, Failed, Released, Retried, RunError, Snoozed
 from litestar_queues.records import Held, Renewal
 
@@ -42,7 +42,7 @@ def renew(work: Work, held: Sequence[Held], *, lease: float) -> Renewal:
     cancelled: list[UUID] = []
     for position, asked in work.execute(SQL["find_troubled"], claims):
         (lost if asked is None else cancelled).append(held[position].id)
-    work.execute(SQL["renew"], {**claims, "lease_until": work.now + int(lease * MICROSECONDS)})
+    work.execute(SQL["renew"], {**claims, "lease_until": later(work.now, lease)})
     return Renewal(lost, cancelled)
 
 
@@ -90,7 +90,7 @@ def _end(work: Work, completion: Completion) -> bool:
             _add_error(work, n, outcome.error)
             _close(work, n, queue, "failed", summary(outcome.error))
         case Cancelled():
-            _close(work, n, queue, "cancelled", _storable(outcome.reason))
+            _close(work, n, queue, "cancelled", storable(outcome.reason))
         case Retried():
             _add_error(work, n, outcome.error)
             if asked_to_stop:
@@ -100,7 +100,7 @@ def _end(work: Work, completion: Completion) -> bool:
         case Snoozed() | Released() if asked_to_stop:
             _close(work, n, queue, "cancelled", CANCELLED_ON_REQUEST)
         case Snoozed():
-            work.execute(SQL["give_back"], {"n": n, "error": _storable(outcome.reason), **_due(work, outcome.delay)})
+            work.execute(SQL["give_back"], {"n": n, "error": storable(outcome.reason), **_due(work, outcome.delay)})
         case Released():
             work.execute(SQL["give_back"], {"n": n, "error": None, "status": "pending", "due_at": None})
         case Completed():
@@ -110,16 +110,13 @@ def _end(work: Work, completion: Completion) -> bool:
     return True
 
 
-CANCELLED_ON_REQUEST = "cancelled on request"
-
-
 def _close(work: Work, n: int, queue: str, status: str, error: str) -> None:
     work.execute(SQL["end_held"], {"n": n, "status": status, "error": error, "now": work.now})
     work.counts[queue, status] += 1
 
 
 def _due(work: Work, delay: float) -> dict[str, Any]:
-    due_at = work.now + int(delay * MICROSECONDS)
+    due_at = later(work.now, delay)
     return {"due_at": due_at, "status": "scheduled" if due_at > work.now else "pending"}
 
 
@@ -127,22 +124,8 @@ def _add_error(work: Work, n: int, error: RunError) -> None:
     entry = {
         "n": n,
         "now": work.now,
-        "type": _storable(error.type),
-        "message": _storable(error.message),
-        "traceback": _storable(error.traceback),
+        "type": storable(error.type),
+        "message": storable(error.message),
+        "traceback": storable(error.traceback),
     }
     work.execute(SQL["add_error"], entry)
-
-
-def summary(error: RunError) -> str:
-    """Name an error in one line of text."""
-    return _storable(f"{error.type}: {error.message}" if error.message else error.type)
-
-
-def _storable(text: str) -> str:
-    """Replace lone surrogates, which exceptions may carry and UTF-8 cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="backslashreplace").decode()
-    return text

@@ -12,7 +12,7 @@ from litestar_queues.backends.sqlite_enqueue import enqueue
 from litestar_queues.backends.sqlite_thread import Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import MICROSECONDS, from_micros, to_micros
-from litestar_queues.records import ScheduleRow, ScheduleSync, TickBatch
+from litestar_queues.records import DueSchedules, ScheduleRow, ScheduleSync, TickBatch
 
 __all__ = ("due_schedules", "fire_ticks", "list_schedules", "pause_schedule", "prune_ticks", "sync_schedules")
 
@@ -32,12 +32,12 @@ def sync_schedules(work: Work, schedules: Sequence[ScheduleSync]) -> None:
         work.execute(SQL["sync_schedule"], row)
 
 
-def due_schedules(work: Work, names: Sequence[str]) -> tuple[Sequence[ScheduleRow], float | None]:
+def due_schedules(work: Work, names: Sequence[str]) -> DueSchedules:
     """Those that are due, and the seconds until the next of the others is."""
     found = work.execute(SQL["find_schedules"], {"names": msgspec.json.encode(names).decode()}).fetchall()
     due = [_schedule(row) for row in found if row[3] <= work.now]
     later = [row[3] for row in found if row[3] > work.now]
-    return due, (min(later) - work.now) / MICROSECONDS if later else None
+    return DueSchedules(due, from_micros(work.now), (min(later) - work.now) / MICROSECONDS if later else None)
 
 
 def fire_ticks(work: Work, batch: TickBatch) -> int:

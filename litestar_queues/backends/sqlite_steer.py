@@ -8,9 +8,9 @@ from uuid import UUID
 
 import msgspec
 
+from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, fate_of_lost, is_former_self, later, lost_too_often
 from litestar_queues.backends.sqlite_thread import Work
 from litestar_queues.backends.statements import load_statements
-from litestar_queues.clock import MICROSECONDS
 from litestar_queues.records import Rescued
 from litestar_queues.status import LIVE, TaskStatus
 
@@ -18,7 +18,6 @@ __all__ = ("cancel", "cancel_requests", "peek_old", "peek_stale", "prune", "resc
 
 SQL = load_statements("sqlite")
 
-_ON_REQUEST = "cancelled on request"
 _WAITING = (TaskStatus.PENDING.value, TaskStatus.SCHEDULED.value)
 
 
@@ -31,7 +30,7 @@ def cancel(work: Work, ids: Sequence[UUID], *, include_running: bool) -> dict[UU
             continue
         n, queue, status, _ = row
         if status in _WAITING:
-            work.execute(SQL["cancel_waiting"], {"n": n, "now": work.now, "error": _ON_REQUEST})
+            work.execute(SQL["cancel_waiting"], {"n": n, "now": work.now, "error": CANCELLED_ON_REQUEST})
             work.counts[queue, "cancelled"] += 1
             cancelled[record_id] = TaskStatus.CANCELLED
         elif include_running and status == TaskStatus.RUNNING.value:
@@ -86,40 +85,29 @@ def rescue(work: Work, *, limit: int, max_lost_leases: int) -> list[Rescued]:
 
 def rescue_predecessor(work: Work, worker_id: str, *, max_lost_leases: int) -> list[Rescued]:
     """Take back what a worker of the same name and another nonce held."""
-    name, colon, _ = worker_id.rpartition(":")
-    if not colon:
-        return []
     rows = [_Lost._make(row) for row in work.execute(SQL["find_running"])]
-    former = [row for row in rows if row.worker_id != worker_id and row.worker_id.rpartition(":")[0] == name]
-    return _take_back(work, former, max_lost_leases)
+    return _take_back(work, [row for row in rows if is_former_self(row.worker_id, worker_id)], max_lost_leases)
 
 
 def _take_back(work: Work, lost: Sequence[_Lost], max_lost_leases: int) -> list[Rescued]:
     fates: dict[TaskStatus, list[_Lost]] = {}
     for one in lost:
-        if one.cancel_requested:
-            fates.setdefault(TaskStatus.CANCELLED, []).append(one)
-        elif one.lost_leases + 1 >= max_lost_leases:
-            fates.setdefault(TaskStatus.FAILED, []).append(one)
-        else:
-            fates.setdefault(TaskStatus.PENDING, []).append(one)
+        fate = fate_of_lost(
+            asked_to_stop=bool(one.cancel_requested), lost_leases=one.lost_leases, max_lost_leases=max_lost_leases
+        )
+        fates.setdefault(fate, []).append(one)
     rescued = []
     for status, ones in fates.items():
         ns = msgspec.json.encode([one.n for one in ones]).decode()
         if status is TaskStatus.PENDING:
             work.execute(SQL["rescue"], {"ns": ns})
         else:
-            reason = _ON_REQUEST if status is TaskStatus.CANCELLED else lost_too_often(max_lost_leases)
+            reason = CANCELLED_ON_REQUEST if status is TaskStatus.CANCELLED else lost_too_often(max_lost_leases)
             work.execute(SQL["end_lost"], {"ns": ns, "status": status.value, "now": work.now, "error": reason})
             for one in ones:
                 work.counts[one.queue, status.value] += 1
         rescued += [Rescued(UUID(bytes=one.id), one.task, one.queue, one.worker_id, status) for one in ones]
     return rescued
-
-
-def lost_too_often(times: int) -> str:
-    """Say why a record failed whose holders kept vanishing."""
-    return f"LeaseLost: {times} workers in a row vanished while they ran this record"
 
 
 def peek_old(work: Work, status: TaskStatus, *, older_than: float) -> int | None:
@@ -143,4 +131,4 @@ def prune(work: Work, status: TaskStatus, *, older_than: float, limit: int) -> i
 
 
 def _age(work: Work, status: TaskStatus, older_than: float) -> Mapping[str, Any]:
-    return {"status": status.value, "before": work.now - int(older_than * MICROSECONDS)}
+    return {"status": status.value, "before": later(work.now, -older_than)}

@@ -56,23 +56,33 @@ class Claimer:
         self._failures = 0
         self.ready = asyncio.Event()
         """Set once a first claim got through."""
-        self.ticked_at = time.monotonic()
-        """When the loop last went round."""
+        self._ticked_at: float | None = time.monotonic()
+
+    @property
+    def idle_for(self) -> float:
+        """Seconds since the loop last went round; 0 while the store is asked, whose silence is no fault of the loop."""
+        return 0.0 if self._ticked_at is None else time.monotonic() - self._ticked_at
 
     async def run(self, stop: asyncio.Event) -> None:
         """Claim until told to stop; a claim under way is waited for, so that none is left behind."""
         self._slots.on_release = self._on_capacity
         self._completer.on_relief.append(self._on_capacity)
-        unsubscribe = self._backend.subscribe(self._wake) if self._options.follows_wakeups else None
+        unsubscribe = self._backend.subscribe(self.wake) if self._options.follows_wakeups else None
         try:
             while not stop.is_set():
-                self.ticked_at = time.monotonic()
+                self._ticked_at = None
                 pause = await self._round(stop)
+                self._ticked_at = time.monotonic()
                 if pause:
                     await self._rest(pause)
         finally:
             if unsubscribe is not None:
                 unsubscribe()
+
+    def wake(self) -> None:
+        """Look for work now: there may be some."""
+        self._hungry = True
+        self._signal.set()
 
     def interrupt(self) -> None:
         """End the pause, so that a stop is seen at once."""
@@ -124,10 +134,6 @@ class Claimer:
                 await self._signal.wait()
         except TimeoutError:
             self._hungry = True
-
-    def _wake(self) -> None:
-        self._hungry = True
-        self._signal.set()
 
     def _on_capacity(self) -> None:
         if self._hungry:

@@ -49,8 +49,9 @@ class Completer:
         self._waiting: deque[Run] = deque()
         self._writing: Sequence[Run] = ()
         self._signal = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self.empty = asyncio.Event()
+        """Set while everything put so far is stored."""
+        self.empty.set()
         self._full = False
         self.on_relief: list[Callable[[], None]] = []
 
@@ -67,13 +68,9 @@ class Completer:
         """Take one run; it is written soon."""
         self._waiting.append(run)
         self._signal.set()
-        self._empty.clear()
+        self.empty.clear()
         if len(self._waiting) >= _HIGH:
             self._full = True
-
-    async def flush(self) -> None:
-        """Return once everything put so far is stored."""
-        await self._empty.wait()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write until told to stop; what is still waiting then stays with its lease."""
@@ -87,7 +84,7 @@ class Completer:
                 self._writing = ()
                 self._relieve()
             if not self._waiting:
-                self._empty.set()
+                self.empty.set()
 
     def interrupt(self) -> None:
         """End the wait for work, so that a stop is seen at once."""

@@ -52,8 +52,9 @@ class Executor:
         self._publish = publish
         self._loop = asyncio.get_running_loop()
         self._running: dict[UUID, _Running] = {}
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self.idle = asyncio.Event()
+        """Set while no run is under way."""
+        self.idle.set()
 
     @property
     def running_count(self) -> int:
@@ -75,7 +76,7 @@ class Executor:
         )
         running = self._running[claim.id] = _Running(claim, context)
         slots.take()
-        self._idle.clear()
+        self.idle.clear()
         running.task = self._loop.create_task(self._run(running, slots))
 
     def give_back(self, claim: Claim) -> None:
@@ -100,7 +101,7 @@ class Executor:
             del self._running[running.claim.id]
         slots.release()
         if not self._running:
-            self._idle.set()
+            self.idle.set()
 
     def cancel(self, ids: Iterable[UUID], reason: StopReason) -> list[UUID]:
         """Ask these runs to stop; those asked now, not before, are named."""
@@ -125,15 +126,11 @@ class Executor:
         if running.started and running.task is not None:
             running.task.cancel()
 
-    async def wait_idle(self) -> None:
-        """Return once no run is under way."""
-        await self._idle.wait()
-
     def abandon(self) -> int:
         """Give back the claims of runs that ignored their cancellation; says how many there were."""
         left = list(self._running.values())
         self._running.clear()
-        self._idle.set()
+        self.idle.set()
         for running in left:
             running.context.stop_reason = "lost"  # whatever it returns one day is not reported any more
             self.give_back(running.claim)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from litestar_queues.events import ClaimsLost, EventBus, LoopLagged
 from litestar_queues.records import Held
-from litestar_queues.rooms import Room, StoreHealth
+from litestar_queues.rooms import Room, StoreHealth, sleep_until_set
 
 if TYPE_CHECKING:
     from litestar_queues.backends.base import QueueBackend
@@ -89,7 +89,7 @@ class LagWatch:
         loop = asyncio.get_running_loop()
         while not stop.is_set():
             began = loop.time()
-            await asyncio.sleep(self._INTERVAL)
+            await sleep_until_set(stop, self._INTERVAL)
             lag = loop.time() - began - self._INTERVAL
             if lag > self._warn_after:
                 self._bus.emit(LoopLagged(lag))

@@ -15,8 +15,9 @@ from threading import Thread
 from typing import Any, Final
 
 import httpx
-from mail_sink import MailSink
 from PIL import Image
+
+from mail_sink import MailSink
 
 HERE: Final = Path(__file__).parent
 SCRIPTS: Final = Path(sys.executable).parent
@@ -102,7 +103,13 @@ class Desk:
         """Run a command to its end and show what it prints."""
         say(f"$ {script} {' '.join(arguments)}")
         done = subprocess.run(
-            [SCRIPTS / script, *arguments], cwd=HERE, env=self.environment, timeout=10, capture_output=True, text=True
+            [SCRIPTS / script, *arguments],
+            cwd=HERE,
+            env=self.environment,
+            timeout=10,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         for line in (done.stdout + done.stderr).splitlines():
             say(f"  {line}")
@@ -144,7 +151,8 @@ def follow(web: httpx.Client, url: str, *, ends: str = "completed") -> dict[str,
             task = now
             progress = "{current} of {total}, {message}".format(**task["progress"]) if task["progress"] else None
             details = filter(None, [progress, task["error"]])
-            say(f"{task['task']} is {task['status']}, attempt {task['attempt']}{''.join(f' ({text})' for text in details)}")
+            more = "".join(f" ({text})" for text in details)
+            say(f"{task['task']} is {task['status']}, attempt {task['attempt']}{more}")
         return task["status"] in {"completed", "failed", "cancelled"}
 
     until(f"{url} ends", has_ended)
@@ -191,7 +199,7 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def expect(what: str, condition: bool) -> None:
+def expect(what: str, condition: bool) -> None:  # noqa: FBT001 - reads as a sentence
     """Go on only if it is so."""
     if not condition:
         raise AssertionError(what)

@@ -70,7 +70,7 @@ from json_each(:ns) cross join lq_record on n = value
 -- Cancel picked records that expired before a worker could start them.
 -- name: expire
 update lq_record set
-    status = 'cancelled', completed_at = :now, error = 'expired before a worker could start it'
+    status = 'cancelled', completed_at = :now, error = :error
 where n in (select value from json_each(:ns))
 
 -- How many of these records each queue has.

@@ -1,0 +1,174 @@
+"""In: a worker. Out: its health over HTTP and in a file, for probes; no question of theirs reaches the store.
+
+``/live``, ``/ready`` and ``/scheduler-health?minutes=5`` answer 200 or 503 with one line, ``/facts`` with what
+``litestar-queues-probe`` judges by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from litestar_queues.errors import QueueConfigurationError
+from litestar_queues.probe import CHECKS, FILE_INTERVAL, HEALTHY, judge
+
+if TYPE_CHECKING:
+    from litestar_queues.config import QueueConfig
+    from litestar_queues.worker import Worker
+
+__all__ = ("facts_of", "serve_health")
+
+_PATIENCE = 5.0
+"""Seconds that a client has for its request and for reading the answer."""
+_MOST_CLIENTS = 32
+_LONGEST_LINE = 4_096
+_LEAST_STUCK = 30.0
+_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 503: "Service Unavailable"}
+
+
+def facts_of(worker: Worker) -> dict[str, Any]:
+    """Everything that a probe is judged by, as plain values."""
+    config, canary = worker.config, worker.canary
+    schedules = worker.service.registry.scheduled()
+    stuck = worker.idle_for > max(_LEAST_STUCK, 3 * config.worker_poll_interval)
+    return {
+        "worker_id": worker.worker_id,
+        "written_at": time.time(),
+        "state": _state_of(worker),
+        "ready": worker.is_ready,
+        "stuck_for": worker.idle_for if stuck else 0,
+        "store_ok": worker.health.ok,
+        "up_for": worker.up_for,
+        "running": worker.running,
+        "canary": config.scheduler_canary_task,
+        "canary_registered": config.scheduler_canary_task in schedules,
+        "canary_completed_at": str(canary.completed_at) if canary and canary.completed_at else None,
+        "canary_age": canary.age if canary else None,
+    }
+
+
+def _state_of(worker: Worker) -> str:
+    if worker.is_draining:
+        return f"draining, {worker.running} tasks are running"
+    if worker.is_ready:
+        return f"claiming, {worker.running} tasks are running"
+    return "starting" if worker.health.ok else "the store cannot be reached"
+
+
+@asynccontextmanager
+async def serve_health(worker: Worker) -> AsyncIterator[int | None]:
+    """Serve the worker's health, as the settings say, until the block ends; gives the port.
+
+    Raises:
+        QueueConfigurationError: The port or the file cannot be used.
+    """
+    config = worker.config
+    async with AsyncExitStack() as stack:
+        if config.health_file is not None:
+            await stack.enter_async_context(_file(worker, Path(config.health_file)))
+        if config.health_port is None:
+            yield None
+        else:
+            server = await _bind(worker, config)
+            stack.callback(server.close)
+            yield server.sockets[0].getsockname()[1]
+
+
+async def _bind(worker: Worker, config: QueueConfig) -> asyncio.Server:
+    handler = _Handler(worker)
+    try:
+        return await asyncio.start_server(handler.serve, config.health_host, config.health_port, limit=_LONGEST_LINE)
+    except OSError as error:
+        msg = (
+            f"the health server cannot bind {config.health_host}:{config.health_port} ({error.strerror or error}): "
+            "choose another QueueConfig.health_port or health_host"
+        )
+        raise QueueConfigurationError(msg) from error
+
+
+class _Handler:
+    """Answers one request a connection; clients that are slow, many or rude cost next to nothing."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._clients = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Read a request line, answer, close."""
+        self._clients += 1
+        try:
+            if self._clients <= _MOST_CLIENTS:
+                async with asyncio.timeout(_PATIENCE):
+                    status, kind, text = self._answer(await reader.readline())
+                    writer.write(_response(status, kind, text))
+                    await writer.drain()
+        except (TimeoutError, OSError, ValueError):  # too slow, gone, or a line without end
+            writer.transport.abort()
+        finally:
+            self._clients -= 1
+            writer.close()
+
+    def _answer(self, line: bytes) -> tuple[int, str, str]:
+        words = line.decode("latin-1").split()
+        if len(words) < 2 or words[0] != "GET":  # noqa: PLR2004 - a method and a target
+            return 400, "text/plain", "send GET /live, /ready, /scheduler-health or /facts"
+        url = urlsplit(words[1])
+        check = url.path.strip("/")
+        facts = facts_of(self._worker)
+        if check == "facts":
+            return 200, "application/json", json.dumps(facts)
+        if check not in CHECKS:
+            return 404, "text/plain", "there are /live, /ready, /scheduler-health and /facts"
+        try:
+            minutes = float(parse_qs(url.query).get("minutes", ["5"])[0])
+        except ValueError:
+            return 400, "text/plain", "minutes must be a number"
+        code, text = judge(facts, check, minutes)
+        return (200 if code == HEALTHY else 503), "text/plain", text
+
+
+def _response(status: int, kind: str, text: str) -> bytes:
+    body = f"{text}\n".encode()
+    head = (
+        f"HTTP/1.0 {status} {_REASONS[status]}\r\nContent-Type: {kind}; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+@asynccontextmanager
+async def _file(worker: Worker, path: Path) -> AsyncIterator[None]:
+    try:
+        _write(path, facts_of(worker))
+    except OSError as error:
+        msg = (
+            f"QueueConfig.health_file={str(path)!r} cannot be written ({error.strerror or error}): choose another path"
+        )
+        raise QueueConfigurationError(msg) from error
+    writing = asyncio.create_task(_keep_writing(worker, path))
+    try:
+        yield
+    finally:
+        writing.cancel()
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - microseconds, once
+
+
+async def _keep_writing(worker: Worker, path: Path) -> None:
+    while True:
+        await asyncio.sleep(FILE_INTERVAL)
+        with suppress(OSError):  # a probe that finds an old file says so
+            _write(path, facts_of(worker))
+
+
+def _write(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write it such that a reader sees the old facts or the new ones, never a part."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(facts))
+    draft.replace(path)

@@ -1,0 +1,122 @@
+"""In: a Litestar app. Out: the app with a queue service, its dependency, its commands and, where wanted, a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from litestar.di import Provide
+from litestar.plugins import CLIPlugin, InitPlugin
+
+from litestar_queues.config import QueueConfig
+from litestar_queues.errors import BackendUnavailableError
+from litestar_queues.logs import log_events
+from litestar_queues.service import QueueService
+from litestar_queues.sinks import SinkForwarder
+
+if TYPE_CHECKING:
+    from click import Group
+    from litestar import Litestar
+    from litestar.config.app import AppConfig
+
+    from litestar_queues.worker import Worker
+
+__all__ = ("QueuePlugin",)
+
+logger = logging.getLogger("litestar_queues")
+
+
+class QueuePlugin(InitPlugin, CLIPlugin):
+    """Gives an app its queue.
+
+    Handlers receive the service as ``queue_service``; tasks may ask for the app's dependencies by name.
+
+    Args:
+        config: Settings; the defaults, and the environment, where left out.
+    """
+
+    def __init__(self, config: QueueConfig | None = None) -> None:
+        self.config = config or QueueConfig()
+        self.hosts_worker = self.config.in_app_worker
+        """Whether the app's lifespan runs a worker; a worker process says no. ``None``: where nobody else could."""
+        self._service: QueueService | None = None
+
+    @property
+    def service(self) -> QueueService:
+        """The app's queue service."""
+        if self._service is None:
+            self._service = QueueService(self.config)
+        return self._service
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        """Add the service to the app's dependencies, state and lifespan.
+
+        Raises:
+            QueueConfigurationError: The settings are wrong.
+        """
+        self._service = service = QueueService(self.config, app_configs=_sqlspec_configs(app_config))
+        service.bus.subscribe(log_events)
+        sink = self.config.event_config.sink
+        if sink is not None:
+            service.bus.subscribe(SinkForwarder(sink))
+        app_config.dependencies[self.config.queue_service_dependency_key] = Provide(
+            lambda: service, sync_to_thread=False
+        )
+        app_config.signature_namespace.setdefault("QueueService", QueueService)
+        app_config.state[self.config.queue_service_state_key] = service
+        app_config.lifespan = [*app_config.lifespan, self._lifespan]
+        return app_config
+
+    def on_cli_init(self, cli: Group) -> None:
+        """Add ``litestar queues``."""
+        from litestar_queues.cli import queues
+
+        cli.add_command(queues)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Litestar) -> AsyncIterator[None]:
+        service = self.service
+        service.dependencies.bind(app.dependencies, {"state": app.state})
+        try:
+            await service.open()
+        except BackendUnavailableError as error:  # the app serves without; each call tries again
+            logger.warning("the queue is not available yet: %s", error)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(service.close)
+            if self._wants_worker(service):
+                await stack.enter_async_context(_in_app_worker(service))
+            yield
+
+    def _wants_worker(self, service: QueueService) -> bool:
+        if self.hosts_worker is None:
+            return not service.backend.capabilities.shared and self.config.execution_backend != "immediate"
+        return self.hosts_worker
+
+
+@asynccontextmanager
+async def _in_app_worker(service: QueueService) -> AsyncIterator[Worker]:
+    """Run a worker beside the app; it drains before the app's other resources go."""
+    from litestar_queues.worker import Worker
+
+    worker = Worker(service)
+    running = asyncio.create_task(worker.start(), name="litestar-queues-worker")
+    running.add_done_callback(_tell_failure)
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await asyncio.wait({running})
+
+
+def _tell_failure(running: asyncio.Task[Any]) -> None:
+    if not running.cancelled() and (error := running.exception()) is not None:
+        logger.error("the worker in this app has ended: %s", error, exc_info=error)
+
+
+def _sqlspec_configs(app_config: AppConfig) -> list[Any]:
+    """The configs of the app's sqlspec plugins, found by their looks so that sqlspec need not be imported."""
+    plugins = [plugin for plugin in app_config.plugins if type(plugin).__module__.startswith("sqlspec.")]
+    return [config for plugin in plugins for config in getattr(plugin, "config", ())]

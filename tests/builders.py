@@ -1,0 +1,57 @@
+"""In: what a test cares about. Out: whole values, with plain defaults for the rest."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from litestar_queues.clock import MICROSECONDS, Clock, to_micros
+from litestar_queues.ids import new_id
+from litestar_queues.outcomes import RunError
+from litestar_queues.records import NewRecord, ScheduleSync, Tick
+
+__all__ = ("NOON", "FakeClock", "make_error", "make_record", "make_schedule", "make_tick")
+
+NOON = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
+
+
+class FakeClock(Clock):
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, start: datetime = NOON) -> None:
+        self._micros = to_micros(start)
+        self._monotonic = 0.0
+
+    def micros(self) -> int:
+        return self._micros
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def advance(self, seconds: float) -> None:
+        """Move both times on."""
+        self._micros += round(seconds * MICROSECONDS)
+        self._monotonic += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock, as an administrator would; the monotonic time knows nothing of it."""
+        self._micros += round(seconds * MICROSECONDS)
+
+
+def make_record(**changes: Any) -> NewRecord:
+    """A record of task ``greet``, due now."""
+    return NewRecord(**{"id": new_id(), "task": "greet", "payload": b"[[],{}]", **changes})
+
+
+def make_error(message: str = "no luck", type: str = "ValueError", traceback: str = "") -> RunError:  # noqa: A002 - as the field
+    return RunError(type, message, traceback)
+
+
+def make_schedule(name: str = "report", **changes: Any) -> ScheduleSync:
+    """A schedule of task ``greet`` that is due at noon."""
+    return ScheduleSync(**{"name": name, "task": "greet", "definition": "0 12 * * *", "first_at": NOON, **changes})
+
+
+def make_tick(at: datetime = NOON, schedule: str = "report", **changes: Any) -> Tick:
+    """A tick whose record is due at once."""
+    return Tick(at, make_record(schedule=schedule, **changes))

@@ -1,0 +1,27 @@
+"""In: pytest. Out: every ``async def`` test runs on asyncio; a clock that stands still until it is moved."""
+
+from __future__ import annotations
+
+from inspect import iscoroutinefunction
+
+import pytest
+
+from tests.builders import FakeClock
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> None:
+    """Mark coroutines before anyio's plugin looks for the mark."""
+    inner = getattr(getattr(obj, "hypothesis", None), "inner_test", obj)
+    if collector.istestfunction(obj, name) and iscoroutinefunction(inner):
+        pytest.mark.anyio(obj)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()

@@ -1,0 +1,152 @@
+"""In: new records. Out: they are there, whole, or none of them is."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from litestar_queues.backends.base import QueueBackend
+from litestar_queues.ids import new_id
+from litestar_queues.records import Enqueued, QueuedTaskRecord
+from litestar_queues.status import TaskStatus
+from tests.builders import NOON, make_record
+from tests.contract.laws import assert_balanced, claim, enqueue, get, ids_of
+
+
+async def test_answers_come_in_the_order_of_the_records(backend: QueueBackend) -> None:
+    records = [make_record(priority=n % 3, key=f"k{n}" if n % 2 else None) for n in range(9)]
+    assert list(await backend.enqueue_many(records)) == [Enqueued(record.id, created=True) for record in records]
+
+
+async def test_a_record_is_read_back_as_it_was_minted(backend: QueueBackend) -> None:
+    record_id = await enqueue(
+        backend,
+        task="resize",
+        payload='[["grüße",1.5,null],{"size":[640,480]}]'.encode(),
+        queue="images",
+        priority=-7,
+        max_attempts=4,
+        timeout=2.5,
+        key="resize:9",
+        delay=90,
+        expires_in=600,
+        metadata=b'{"origin":"web"}',
+        execution_backend="local",
+        execution_profile="big",
+        schedule="nightly",
+    )
+    assert await get(backend, record_id) == QueuedTaskRecord(
+        id=record_id,
+        task_name="resize",
+        args=("grüße", 1.5, None),
+        kwargs={"size": [640, 480]},
+        queue="images",
+        status=TaskStatus.SCHEDULED,
+        priority=-7,
+        max_attempts=4,
+        timeout=2.5,
+        key="resize:9",
+        created_at=NOON,
+        scheduled_at=NOON + timedelta(seconds=90),
+        expires_at=NOON + timedelta(seconds=600),
+        metadata={"origin": "web"},
+        execution_backend="local",
+        execution_profile="big",
+        schedule="nightly",
+    )
+
+
+async def test_nothing_enqueued_is_nothing_answered(backend: QueueBackend) -> None:
+    assert list(await backend.enqueue_many([])) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "due_at"),
+    [
+        ({}, TaskStatus.PENDING, NOON),
+        ({"delay": 0.000001}, TaskStatus.SCHEDULED, NOON + timedelta(microseconds=1)),
+        ({"scheduled_at": NOON + timedelta(days=1)}, TaskStatus.SCHEDULED, NOON + timedelta(days=1)),
+        ({"scheduled_at": NOON}, TaskStatus.PENDING, NOON),
+        ({"scheduled_at": NOON - timedelta(days=1)}, TaskStatus.PENDING, NOON - timedelta(days=1)),
+        ({"scheduled_at": NOON, "delay": 60}, TaskStatus.PENDING, NOON),
+    ],
+)
+async def test_a_record_is_scheduled_until_it_is_due(
+    backend: QueueBackend, options: dict[str, object], status: TaskStatus, due_at: datetime
+) -> None:
+    record = await get(backend, await enqueue(backend, **options))
+    assert (record.status, record.scheduled_at) == (status, due_at)
+
+
+async def test_a_batch_with_one_impossible_record_writes_nothing(backend: QueueBackend) -> None:
+    naive = NOON.replace(tzinfo=None)
+    records = [make_record(), make_record(key="k"), make_record(scheduled_at=naive), make_record()]
+    with pytest.raises(ValueError, match="time zone"):
+        await backend.enqueue_many(records)
+    assert await backend.get_many([record.id for record in records]) == {}
+    assert (await backend.ledger())["enqueued"] == 0
+    assert await enqueue(backend, key="k") != records[1].id
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_a_record_sent_again_is_written_once_and_answered_as_created(
+    backend: QueueBackend, key: str | None
+) -> None:
+    record = make_record(key=key)
+    first = await backend.enqueue_many([record])
+    again = await backend.enqueue_many([record])
+    assert list(first) == list(again) == [Enqueued(record.id, created=True)]
+    assert (await backend.ledger())["enqueued"] == 1
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_an_id_that_comes_twice_in_one_batch_is_written_once(backend: QueueBackend, key: str | None) -> None:
+    record = make_record(key=key)
+    other = make_record()
+    answers = await backend.enqueue_many([record, other, record])
+    assert list(answers) == [Enqueued(one.id, created=True) for one in (record, other, record)]
+    assert ids_of(await claim(backend)) == sorted([record.id, other.id])
+    assert (await backend.ledger())["enqueued"] == 2
+
+
+async def test_a_record_sent_again_after_it_ran_does_not_run_again(backend: QueueBackend) -> None:
+    record = make_record()
+    await backend.enqueue_many([record])
+    assert len(await claim(backend)) == 1
+    assert await backend.enqueue_many([record]) == [Enqueued(record.id, created=True)]
+    assert await claim(backend) == []
+
+
+async def test_a_big_mixed_batch_is_written_whole(backend: QueueBackend) -> None:
+    records = [
+        make_record(queue=f"q{n % 3}", priority=n % 2, payload=b'[[%d,"%s"],{}]' % (n, b"x" * (n % 50)))
+        for n in range(1300)
+    ]
+    await backend.enqueue_many(records)
+    claims = await claim(backend, limit=2000)
+    assert {one.id: one.payload for one in claims} == {record.id: record.payload for record in records}
+    await assert_balanced(backend)
+
+
+async def test_producers_at_once_lose_nothing(backend: QueueBackend) -> None:
+    ids = await asyncio.gather(*(enqueue(backend, key=f"k{n}" if n % 5 == 0 else None) for n in range(300)))
+    assert set(ids_of(await claim(backend, limit=1000))) == set(ids)
+
+
+async def test_one_producers_refusal_is_not_its_neighbours(backend: QueueBackend) -> None:
+    good, bad = make_record(), make_record(scheduled_at=NOON.replace(tzinfo=None))
+    answers = await asyncio.gather(
+        backend.enqueue_many([good]), backend.enqueue_many([bad]), backend.enqueue_many([]), return_exceptions=True
+    )
+    assert answers[0] == [Enqueued(good.id, created=True)]
+    assert isinstance(answers[1], ValueError)
+    assert set(await backend.get_many([good.id, bad.id])) == {good.id}
+
+
+async def test_an_id_need_not_be_the_newest(backend: QueueBackend) -> None:
+    early = new_id()
+    late = await enqueue(backend)
+    await enqueue(backend, id=early)
+    assert ids_of(await claim(backend)) == [early, late]
