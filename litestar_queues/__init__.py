@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from litestar_queues.execution.context import publish_task_event as publish_task_event
     from litestar_queues.execution.context import publish_task_log as publish_task_log
     from litestar_queues.execution.context import publish_task_progress as publish_task_progress
+    from litestar_queues.minting import EnqueueSpec as EnqueueSpec
     from litestar_queues.plugin import QueuePlugin as QueuePlugin
     from litestar_queues.records import QueuedTaskRecord as QueuedTaskRecord
     from litestar_queues.records import QueueStatistics as QueueStatistics
-    from litestar_queues.registry import Task as Task
     from litestar_queues.registry import clear_task_registry as clear_task_registry
     from litestar_queues.registry import get_scheduled_tasks as get_scheduled_tasks
     from litestar_queues.registry import get_task_registry as get_task_registry
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from litestar_queues.results import TaskResult as TaskResult
     from litestar_queues.retry import RetryBackoff as RetryBackoff
     from litestar_queues.schedules import ScheduleConfig as ScheduleConfig
-    from litestar_queues.service import EnqueueSpec as EnqueueSpec
     from litestar_queues.service import QueueService as QueueService
     from litestar_queues.status import TaskStatus as TaskStatus
+    from litestar_queues.tasks import Task as Task
     from litestar_queues.worker import Worker as Worker
 
 _ROOMS = {
@@ -70,14 +70,16 @@ _ROOMS = {
         "publish_task_log",
         "publish_task_progress",
     ),
+    "minting": ("EnqueueSpec",),
     "plugin": ("QueuePlugin",),
     "records": ("QueueStatistics", "QueuedTaskRecord"),
-    "registry": ("Task", "clear_task_registry", "get_scheduled_tasks", "get_task_registry", "task"),
+    "registry": ("clear_task_registry", "get_scheduled_tasks", "get_task_registry", "task"),
     "results": ("TaskResult",),
     "retry": ("RetryBackoff",),
     "schedules": ("ScheduleConfig",),
-    "service": ("EnqueueSpec", "QueueService"),
+    "service": ("QueueService",),
     "status": ("TaskStatus",),
+    "tasks": ("Task",),
     "worker": ("Worker",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

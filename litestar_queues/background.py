@@ -6,7 +6,7 @@ from typing import Any, ParamSpec
 
 from litestar.background_tasks import BackgroundTask
 
-from litestar_queues.registry import Task, bound_service
+from litestar_queues.tasks import Task, bound_service
 
 __all__ = ("QueuedBackgroundTask",)
 

@@ -6,11 +6,12 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from litestar_queues.errors import QueueError
+from litestar_queues.errors import QueueConfigurationError, QueueError
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -35,7 +36,21 @@ def _take_signals_early() -> None:
         SIGNALS.install()
 
 
+def _tell_wrong_settings() -> None:
+    """Settings are read while the app is imported, where no command can catch their error: tell it in one line."""
+    others = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, QueueConfigurationError):
+            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        else:
+            others(kind, error, trace)
+
+    sys.excepthook = hook
+
+
 _take_signals_early()
+_tell_wrong_settings()
 
 
 @contextmanager
@@ -112,7 +127,7 @@ def run(names: tuple[str, ...], max_concurrency: int | None, drain_timeout: floa
 
     SIGNALS.install()
     app, plugin = _app_and_plugin()
-    plugin.hosts_worker = False
+    plugin.hosts_worker, plugin.in_worker_process = False, True
     _configure_logging()
     if not plugin.service.backend.capabilities.shared:
         click.echo("Note: this backend lives in one process, so this worker sees only its own schedules", err=True)

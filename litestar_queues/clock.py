@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 __all__ = ("MICROSECONDS", "Clock", "from_micros", "to_micros")
 
@@ -29,7 +29,7 @@ class Clock:
 def from_micros(micros: int) -> datetime:
     """Turn microseconds since the epoch into an aware UTC time, exactly."""
     seconds, rest = divmod(micros, MICROSECONDS)
-    return datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=rest)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
 
 
 def to_micros(moment: datetime) -> int:
@@ -45,4 +45,4 @@ def to_micros(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * MICROSECONDS + since.microseconds
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

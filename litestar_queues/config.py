@@ -30,11 +30,18 @@ class QueueConfig:
     """
 
     queue_backend: Any = None
-    """``"memory"``, ``"sqlite"``, a URL (``sqlite:///path/to/file.db``), or a sqlspec config of a SQLite adapter.
-    ``None``: the app's own sqlspec SQLite config where it has one, else the file ``queue.db``."""
+    """``"memory"``, ``"sqlite"``, a URL (``sqlite:///path/to/file.db``, ``postgresql://user@host/database``), or a
+    sqlspec config of a SQLite, asyncpg or psycopg adapter. ``None``: the app's own sqlspec config where it has such a
+    one, else the file ``queue.db``. ``"sqlspec:KEY"``: that of the app's sqlspec configs whose ``bind_key`` it is."""
     sqlite_synchronous: str = "FULL"
     """``"FULL"``: a committed record survives a power cut. ``"NORMAL"``: it survives a crash of the process, and the
     last moments before a power cut may be lost."""
+    postgres_prefix: str = "lq_"
+    """Prefix of all tables; with a schema before a dot where wanted: ``"jobs.lq_"``."""
+    postgres_notifications: bool = True
+    """Wake other processes by NOTIFY. Where it is off, they find new records by polling."""
+    postgres_pooler: bool = False
+    """A pooler in transaction mode stands before the server: nothing is prepared, and nobody listens."""
     migrate_on_start: bool = True
     """Create and upgrade the schema when the backend is opened; else only ``litestar queues migrate`` does."""
     execution_backend: str = "local"
@@ -125,8 +132,8 @@ class QueueConfig:
     def _check_together(self) -> None:
         if self.worker_heartbeat_interval * 3 > self.worker_stale_after:
             msg = (
-                f"QueueConfig.worker_heartbeat_interval ({self.worker_heartbeat_interval:g} s) must be at most a third of "
-                f"QueueConfig.worker_stale_after ({self.worker_stale_after:g} s), or one late renewal loses claims"
+                f"QueueConfig.worker_heartbeat_interval ({self.worker_heartbeat_interval:g} s) must be at most a third "
+                f"of QueueConfig.worker_stale_after ({self.worker_stale_after:g} s), or one late renewal loses claims"
             )
             raise QueueConfigurationError(msg)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from litestar_queues.errors import DependencyError
 
 if TYPE_CHECKING:
     from litestar_queues.execution.context import TaskExecutionContext
-    from litestar_queues.registry import Task
+    from litestar_queues.tasks import Task
 
 __all__ = ("DependencyProvider",)
 
@@ -119,6 +120,7 @@ async def _call(
 
 
 def _parameters(function: Callable[..., Any]) -> Iterable[inspect.Parameter]:
-    inner = getattr(function, "func", function)  # behind Litestar's wrapper for threads
+    # behind Litestar's wrapper for threads; a partial has a func, too, and knows better what is left to give
+    inner = function if isinstance(function, partial) else getattr(function, "func", function)
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [item for item in inspect.signature(inner).parameters.values() if item.kind in named]

@@ -1,19 +1,19 @@
 """The exceptions of the library, drawn as a tree.
 
-    QueueError
-    ├── QueueConfigurationError      a setting, an option or a task definition is wrong
-    │   ├── MissingDependencyError   an optional package is not installed (also ImportError)
-    │   └── SchemaVersionError       the stored schema does not fit this release
-    ├── InvalidArgumentError         a call was refused before anything was written (also ValueError)
-    │   ├── UnknownTaskError         no task of that name is registered
-    │   └── PayloadTooLargeError     arguments, result or metadata above ``max_payload_bytes``
-    ├── BackendError                 the store refused or broke a statement
-    │   └── BackendUnavailableError  the store cannot be reached now; trying again may help
-    ├── TaskFailedError              raised inside a worker about one run
-    │   ├── NonRetryableError        fail now, whatever retries are left
-    │   ├── TaskTimeoutError         the run passed its timeout
-    │   └── DependencyError          a dependency of the task could not be provided
-    └── TaskCancelledError           the run noticed that it was asked to stop
+QueueError
+├── QueueConfigurationError      a setting, an option or a task definition is wrong
+│   ├── MissingDependencyError   an optional package is not installed (also ImportError)
+│   └── SchemaVersionError       the stored schema does not fit this release
+├── InvalidArgumentError         a call was refused before anything was written (also ValueError)
+│   ├── UnknownTaskError         no task of that name is registered
+│   └── PayloadTooLargeError     arguments, result or metadata above ``max_payload_bytes``
+├── BackendError                 the store refused or broke a statement
+│   └── BackendUnavailableError  the store cannot be reached now; trying again may help
+├── TaskFailedError              raised inside a worker about one run
+│   ├── NonRetryableError        fail now, whatever retries are left
+│   ├── TaskTimeoutError         the run passed its timeout
+│   └── DependencyError          a dependency of the task could not be provided
+└── TaskCancelledError           the run noticed that it was asked to stop
 """
 
 from __future__ import annotations

@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from litestar_queues.codec import encode_object, encode_payload
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.ids import new_id
+from litestar_queues.options import OPTION_NAMES
 from litestar_queues.records import CANARY_QUEUE, NewRecord
-from litestar_queues.registry import OPTION_NAMES, Task, TaskRegistry
+from litestar_queues.registry import TaskRegistry
+from litestar_queues.tasks import Task
 
 if TYPE_CHECKING:
     from litestar_queues.config import QueueConfig
-    from litestar_queues.registry import TaskOptions
+    from litestar_queues.options import TaskOptions
 
-__all__ = ("Minter",)
+__all__ = ("EnqueueSpec", "Minter")
 
 _CALL_OPTIONS = OPTION_NAMES | {"connection"}
 _NO_OPTIONS: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class EnqueueSpec:
+    """One entry of :meth:`QueueService.enqueue_many`; an option left at ``None`` is the task's own."""
+
+    task: Task[..., Any] | str
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    queue: str | None = None
+    priority: int | None = None
+    retries: int | None = None
+    timeout: float | None = None
+    key: str | None = None
+    run_after: float | None = None
+    scheduled_at: datetime | None = None
+    expires_in: float | None = None
+    metadata: Mapping[str, Any] | None = None
+
+    def overrides(self) -> dict[str, Any]:
+        """The options that were given."""
+        return {name: value for name in _SPEC_OPTIONS if (value := getattr(self, name)) is not None}
+
+
+_SPEC_OPTIONS = tuple(item.name for item in fields(EnqueueSpec) if item.name not in {"task", "args", "kwargs"})
 
 
 class Minter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from typing import Any, Final, Literal, TypedDict
 
 from litestar_queues.errors import InvalidArgumentError, QueueConfigurationError
@@ -151,6 +151,12 @@ def _is_seconds(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _LONGEST
 
 
+def _is_moment(value: Any) -> bool:
+    # in the first and the last year UTC may lie outside of what datetime can hold
+    is_aware = isinstance(value, datetime) and value.utcoffset() is not None
+    return is_aware and MINYEAR < value.year < MAXYEAR
+
+
 def _or_none(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or fits(value)
 
@@ -173,8 +179,8 @@ _RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "unique_for": _LENGTH_RULE,
     "run_after": (_or_none(_is_seconds), "a number of seconds, 0 or more, a timedelta, or None"),
     "scheduled_at": (
-        _or_none(lambda value: isinstance(value, datetime) and value.utcoffset() is not None),
-        "an aware datetime, such as datetime.now(timezone.utc), or None",
+        _or_none(_is_moment),
+        "an aware datetime of the years 2 to 9998, such as datetime.now(timezone.utc), or None",
     ),
     "expires_in": _LENGTH_RULE,
     "execution_backend": _NAME_RULE,

@@ -14,6 +14,7 @@ from litestar.plugins import CLIPlugin, InitPlugin
 from litestar_queues.config import QueueConfig
 from litestar_queues.errors import BackendUnavailableError
 from litestar_queues.logs import log_events
+from litestar_queues.rooms import pause_after, sleep_until_set
 from litestar_queues.service import QueueService
 from litestar_queues.sinks import SinkForwarder
 
@@ -42,6 +43,8 @@ class QueuePlugin(InitPlugin, CLIPlugin):
         self.config = config or QueueConfig()
         self.hosts_worker = self.config.in_app_worker
         """Whether the app's lifespan runs a worker; a worker process says no. ``None``: where nobody else could."""
+        self.in_worker_process = False
+        """Whether ``litestar queues run`` enters the lifespan: it waits for the store, and tells so, itself."""
         self._service: QueueService | None = None
 
     @property
@@ -83,7 +86,8 @@ class QueuePlugin(InitPlugin, CLIPlugin):
         try:
             await service.open()
         except BackendUnavailableError as error:  # the app serves without; each call tries again
-            logger.warning("the queue is not available yet: %s", error)
+            if not self.in_worker_process:
+                logger.warning("the queue is not available yet: %s", error)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(service.close)
             if self._wants_worker(service):
@@ -101,14 +105,28 @@ async def _in_app_worker(service: QueueService) -> AsyncIterator[Worker]:
     """Run a worker beside the app; it drains before the app's other resources go."""
     from litestar_queues.worker import Worker
 
-    worker = Worker(service)
-    running = asyncio.create_task(worker.start(), name="litestar-queues-worker")
+    worker, leaving = Worker(service), asyncio.Event()
+    running = asyncio.create_task(_work(worker, leaving), name="litestar-queues-worker")
     running.add_done_callback(_tell_failure)
     try:
         yield worker
     finally:
         worker.stop()
+        leaving.set()
         await asyncio.wait({running})
+
+
+async def _work(worker: Worker, leaving: asyncio.Event) -> None:
+    """Run the worker; a store that cannot be reached yet is waited for."""
+    failures = 0
+    while not leaving.is_set():
+        try:
+            await worker.start()
+            return
+        except BackendUnavailableError as error:
+            worker.health.down("start", error)
+            failures += 1
+            await sleep_until_set(leaving, pause_after(failures))
 
 
 def _tell_failure(running: asyncio.Task[Any]) -> None:

@@ -3,161 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial, update_wrapper
-from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Final, ParamSpec, TypeVar, Unpack, overload
 
-from litestar_queues.codec import encode_canonical
-from litestar_queues.errors import InvalidArgumentError, QueueConfigurationError, QueueError, UnknownTaskError
-from litestar_queues.options import (
-    LONGEST_NAME,
-    OPTION_NAMES,
-    SCHEDULE_NAMES,
-    TaskKeywords,
-    TaskOptions,
-    TaskOverrides,
-    is_name,
-    require_known,
-)
+from litestar_queues.errors import InvalidArgumentError, QueueConfigurationError, UnknownTaskError
+from litestar_queues.options import LONGEST_NAME, SCHEDULE_NAMES, TaskKeywords, TaskOptions, is_name, require_known
 from litestar_queues.schedules import ScheduleConfig
-from litestar_queues.signature import TaskSignature
+from litestar_queues.tasks import Task
 
-if TYPE_CHECKING:
-    from litestar_queues.results import TaskResult
-
-__all__ = (
-    "OPTION_NAMES",
-    "EnqueueTarget",
-    "Task",
-    "TaskKeywords",
-    "TaskOptions",
-    "TaskOverrides",
-    "TaskRegistry",
-    "bind_service",
-    "bound_service",
-    "clear_task_registry",
-    "get_scheduled_tasks",
-    "get_task_registry",
-    "task",
-    "unbind_service",
-)
+__all__ = ("TaskRegistry", "clear_task_registry", "get_scheduled_tasks", "get_task_registry", "task")
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Task(Generic[P, R]):
-    """A registered function; calling it calls the function.
-
-    Args:
-        function: What runs; plain or async.
-        name: The name by which records find it.
-        options: How its records are made and run.
-        schedule: When it runs by itself.
-    """
-
-    __name__: str
-
-    def __init__(
-        self,
-        function: Callable[P, R],
-        *,
-        name: str,
-        options: TaskOptions | None = None,
-        schedule: ScheduleConfig | None = None,
-        signature: TaskSignature | None = None,
-    ) -> None:
-        update_wrapper(self, function, updated=())
-        self.function = function
-        self.name = name
-        self.options = options or TaskOptions()
-        self.schedule = schedule
-        self.signature = signature or TaskSignature(function, name)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function, here and now."""
-        return self.function(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return f"<Task {self.name!r} {self.place}>"
-
-    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult:
-        """Store a record of the task in the queue of the service that is open; see ``QueueService.enqueue``.
-
-        Type checkers hold the call to the function's own parameters. For a task with injected parameters, or with
-        options among the keywords, use ``queue_service.enqueue(task, ...)``.
-
-        Raises:
-            InvalidArgumentError: The arguments are wrong or cannot be stored as JSON.
-            QueueError: No service is open.
-        """
-        return await bound_service().enqueue(self, *args, **kwargs)
-
-    def using(self, **overrides: Unpack[TaskOverrides]) -> Task[P, R]:
-        """The same task with other options; the registered one stays as it is.
-
-        Raises:
-            InvalidArgumentError: A name is no option, or a value is wrong.
-        """
-        options = self.options.merge(cast("dict[str, Any]", overrides))
-        return Task(self.function, name=self.name, options=options, schedule=self.schedule, signature=self.signature)
-
-    def identity_key(
-        self,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        payload: bytes = b"",  # noqa: ARG002 - its sets have no stable order and its arguments no names
-        options: TaskOptions | None = None,
-    ) -> str | None:
-        """The key that a call's record gets.
-
-        It is the option ``key``, or made as ``unique_by`` says. Arguments are compared by name, so ``f(1)`` and
-        ``f(x=1)`` are the same; a default that is not given and one that is given are not.
-        """
-        options = options or self.options
-        if options.key is not None:
-            return options.key
-        match options.unique_by:
-            case None:
-                return None
-            case "task":
-                return f"task:{self.name}"
-            case "arguments":
-                canonical = encode_canonical(self.signature.bind(args, kwargs), task=self.name)
-                return f"args:{self.name}:{hashlib.sha256(canonical).hexdigest()}"
-
-    @property
-    def queue(self) -> str:
-        """The queue of its records."""
-        return self.options.queue
-
-    @property
-    def priority(self) -> int:
-        """Bigger runs first."""
-        return self.options.priority
-
-    @property
-    def retries(self) -> int:
-        """Attempts after the first."""
-        return self.options.retries
-
-    @property
-    def timeout(self) -> float | None:
-        """Seconds that one attempt may run."""
-        return self.options.timeout
-
-    @property
-    def description(self) -> str | None:
-        """The option, or the first line of the function's docstring."""
-        return self.options.description or (inspect.getdoc(self.function) or "").partition("\n")[0] or None
-
-    @property
-    def place(self) -> str:
-        """Where the function is defined: file, line and dotted name."""
-        source, dotted = _source(self.function), ".".join(_identity(self.function))
-        return f"{source} ({dotted})" if source else dotted
 
 
 class TaskRegistry:
@@ -173,7 +32,7 @@ class TaskRegistry:
             QueueConfigurationError: Another function has the name; the message names both places.
         """
         other = self._tasks.get(task.name)
-        if other is not None and not _is_same(other.function, task.function):
+        if other is not None and not _is_same(other, task):
             msg = f"two tasks have the name {task.name!r}, {other.place} and {task.place}: rename one by @task('name')"
             raise QueueConfigurationError(msg)
         self._tasks[task.name] = task
@@ -296,52 +155,6 @@ def _schedule_of(name: str, keywords: Mapping[str, Any]) -> ScheduleConfig | Non
     return ScheduleConfig(name, **given) if given else None
 
 
-def _is_same(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+def _is_same(one: Task[..., Any], other: Task[..., Any]) -> bool:
     """Whether it is one function: loaded again, or its file imported under two names, such as ``__main__``."""
-    return _identity(one) == _identity(other) or None is not _source(one) == _source(other)
-
-
-def _identity(function: Callable[..., Any]) -> tuple[str, str]:
-    inner = inspect.unwrap(function)
-    return getattr(inner, "__module__", ""), getattr(inner, "__qualname__", repr(inner))
-
-
-def _source(function: Callable[..., Any]) -> str | None:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code else None
-
-
-class EnqueueTarget(Protocol):
-    """What ``Task.enqueue`` hands its call to: an open service."""
-
-    async def enqueue(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> TaskResult:
-        """Store a record of the task."""
-
-
-_bound: Final[list[EnqueueTarget]] = []
-
-
-def bind_service(service: EnqueueTarget) -> None:
-    """Let ``Task.enqueue`` use this service from now on."""
-    unbind_service(service)
-    _bound.append(service)
-
-
-def unbind_service(service: EnqueueTarget) -> None:
-    """Let ``Task.enqueue`` use the service that was bound before this one."""
-    if service in _bound:
-        _bound.remove(service)
-
-
-def bound_service() -> EnqueueTarget:
-    """The service that was bound last.
-
-    Raises:
-        QueueError: No service is open.
-    """
-    if not _bound:
-        msg = (
-            "no queue service is open: start the app with QueuePlugin, or enqueue inside `async with QueueService(...)`"
-        )
-        raise QueueError(msg)
-    return _bound[-1]
+    return one.identity == other.identity or None is not one.source == other.source

@@ -58,6 +58,11 @@ class Room(ABC):
         self.health = health
         self.bus = bus
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to ask the store for; then a round is left out, which tells nothing of the store."""
+        return False
+
     @abstractmethod
     async def run_once(self) -> float | None:
         """Do one round and give the seconds until the next, or ``None`` for the interval."""
@@ -70,6 +75,9 @@ class Room(ABC):
         """
         failures, told = 0, ""
         while not stop.is_set():
+            if self.is_idle:
+                await sleep_until_set(stop, self._usual_pause())
+                continue
             try:
                 pause = await self.run_once()
             except QueueConfigurationError:
@@ -86,7 +94,10 @@ class Room(ABC):
                 failures, told = 0, ""
             if failures:
                 pause = pause_after(failures)
-            await sleep_until_set(stop, self.interval * random.uniform(0.9, 1.1) if pause is None else pause)
+            await sleep_until_set(stop, self._usual_pause() if pause is None else pause)
+
+    def _usual_pause(self) -> float:
+        return self.interval * random.uniform(0.9, 1.1)
 
 
 def pause_after(failures: int) -> float:

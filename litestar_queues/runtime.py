@@ -101,6 +101,8 @@ class _WorkerProcess:
                 if not self._signals.received:
                     raise
                 return CLEAN  # told to stop while it was starting: nothing was held
+            except BaseExceptionGroup as errors:
+                raise _only(errors) from None
 
     async def _work(self, lifespan: Callable[[], AbstractAsyncContextManager[Any]] | None) -> int:
         async with AsyncExitStack() as stack:
@@ -166,6 +168,13 @@ class _WorkerProcess:
             main.cancel()
         else:
             self._worker.stop(force=count > 1)
+
+
+def _only(error: BaseException) -> BaseException:
+    """What is in the groups in which Litestar's lifespan wraps an error that passes through it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
@@ -18,52 +17,19 @@ from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.events import EventBus
 from litestar_queues.execution.inline import run_due
 from litestar_queues.execution.local import LocalExecution
-from litestar_queues.minting import Minter
-from litestar_queues.records import Enqueued, NewRecord, QueuedTaskRecord, QueueStatistics, RecordFilter, ScheduleRow
-from litestar_queues.registry import Task, TaskRegistry, bind_service, get_task_registry, unbind_service
+from litestar_queues.minting import EnqueueSpec, Minter
+from litestar_queues.records import Enqueued, NewRecord, QueuedTaskRecord, QueueStatistics, RecordFilter
+from litestar_queues.registry import TaskRegistry, get_task_registry
 from litestar_queues.results import TaskResult
+from litestar_queues.tasks import Task, bind_service, unbind_service
+from litestar_queues.ticks import ScheduleRow
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from litestar_queues.backends.base import QueueBackend
 
-__all__ = ("EnqueueSpec", "QueueService")
-
-
-@dataclass(frozen=True, slots=True)
-class EnqueueSpec:
-    """One entry of :meth:`QueueService.enqueue_many`; an option left at ``None`` is the task's own."""
-
-    task: Task[..., Any] | str
-    args: Sequence[Any] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    queue: str | None = None
-    priority: int | None = None
-    retries: int | None = None
-    timeout: float | None = None
-    key: str | None = None
-    run_after: float | None = None
-    scheduled_at: datetime | None = None
-    expires_in: float | None = None
-    metadata: Mapping[str, Any] | None = None
-
-    def overrides(self) -> dict[str, Any]:
-        """The options that were given."""
-        return {name: value for name in _SPEC_OPTIONS if (value := getattr(self, name)) is not None}
-
-
-_SPEC_OPTIONS = (
-    "queue",
-    "priority",
-    "retries",
-    "timeout",
-    "key",
-    "run_after",
-    "scheduled_at",
-    "expires_in",
-    "metadata",
-)
+__all__ = ("QueueService",)
 
 
 class QueueService:
@@ -87,7 +53,7 @@ class QueueService:
         app_configs: Sequence[Any] = (),
     ) -> None:
         self.config = config or QueueConfig()
-        self.registry = registry or get_task_registry()
+        self.registry = get_task_registry() if registry is None else registry  # an empty one is false
         self.backend = backend or create_backend(self.config, app_configs=app_configs)
         self.bus = EventBus()
         self.dependencies = DependencyProvider(resolver=self.config.task_dependency_resolver)

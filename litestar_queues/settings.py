@@ -1,4 +1,4 @@
-"""In: one raw value of a setting. Out: the value in its type, or an error that names the setting and what it accepts."""
+"""In: one raw value of a setting. Out: the value in its type, or an error that names the setting and the remedy."""
 
 from __future__ import annotations
 
@@ -85,6 +85,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value) and value.isprintable()
 
 
+def _is_identifier(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier()
+
+
 def _is_texts(value: Any) -> bool:
     return isinstance(value, tuple) and all(_is_text(item) for item in value)
 
@@ -149,16 +153,21 @@ SETTINGS: Final[dict[str, Setting]] = {
     # what a backend accepts is checked where backends are made, and there alone
     "queue_backend": Setting("the name or URL of a backend", str, _anything, optional=True),
     "sqlite_synchronous": _choice("FULL", "NORMAL"),
+    "postgres_prefix": _text(),
+    "postgres_notifications": _flag(),
+    "postgres_pooler": _flag(),
     "migrate_on_start": _flag(),
     "execution_backend": _choice("local", "immediate"),
     "max_payload_bytes": _count(1, 64 * _MEBIBYTE),
     "task_modules": _texts("module names"),
-    "task_dependency_resolver": Setting("a function (in the environment module:attribute)", import_attribute, callable, True),
+    "task_dependency_resolver": Setting(
+        "a function (in the environment module:attribute)", import_attribute, callable, optional=True
+    ),
     "initialize_schedules": _flag(),
     "scheduler_canary_task": _text(),
     "in_app_worker": _flag(optional=True),
-    "queue_service_dependency_key": Setting("an identifier", str, lambda value: isinstance(value, str) and value.isidentifier()),
-    "queue_service_state_key": Setting("an identifier", str, lambda value: isinstance(value, str) and value.isidentifier()),
+    "queue_service_dependency_key": Setting("an identifier", str, _is_identifier),
+    "queue_service_state_key": Setting("an identifier", str, _is_identifier),
     "worker_name": _text(optional=True),
     "worker_queues": _texts("queue names"),
     "worker_max_concurrency": _count(1, 100_000),
@@ -180,6 +189,10 @@ SETTINGS: Final[dict[str, Setting]] = {
     "health_host": _text(),
     "health_port": _count(0, _HIGHEST_PORT, optional=True),
     "health_file": _text(optional=True),
-    "event_config": Setting("a QueueEventConfig (in the environment module:attribute)", import_attribute, lambda value: hasattr(value, "sink")),
+    "event_config": Setting(
+        "a QueueEventConfig (in the environment module:attribute)",
+        import_attribute,
+        lambda value: hasattr(value, "sink"),
+    ),
 }
 """One entry per field of :class:`~litestar_queues.config.QueueConfig`, in its order."""

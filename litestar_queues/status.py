@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 __all__ = ("LIVE", "TERMINAL", "TRANSITIONS", "TaskStatus")
 
 
-class TaskStatus(str, Enum):
+class TaskStatus(StrEnum):
     """Where a record stands."""
 
     PENDING = "pending"
@@ -21,9 +21,6 @@ class TaskStatus(str, Enum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     """Cancelled on request, or expired before a worker could start it."""
-
-    def __str__(self) -> str:
-        return self.value
 
     @property
     def is_terminal(self) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 from litestar_queues.config import QueueConfig
 from litestar_queues.records import CANARY_QUEUE, QueuedTaskRecord
-from litestar_queues.registry import Task
 from litestar_queues.service import QueueService
+from litestar_queues.tasks import Task
 
 __all__ = ("assert_enqueued", "assert_not_enqueued", "drain", "enqueued_records", "memory_queue")
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from litestar_queues.clock import MICROSECONDS, Clock, to_micros
 from litestar_queues.ids import new_id
 from litestar_queues.outcomes import RunError
-from litestar_queues.records import NewRecord, ScheduleSync, Tick
+from litestar_queues.records import NewRecord
+from litestar_queues.ticks import ScheduleSync, Tick
 
 __all__ = ("NOON", "FakeClock", "make_error", "make_record", "make_schedule", "make_tick")
 
-NOON = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
 class FakeClock(Clock):

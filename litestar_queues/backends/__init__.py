@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 __all__ = ("create_backend",)
 
 _DEFAULT_FILE = "queue.db"
-_SQLITE_ADAPTERS = ("sqlspec.adapters.sqlite.", "sqlspec.adapters.aiosqlite.")
-_ACCEPTED = "use 'memory', 'sqlite', 'sqlite:///path/to/file.db' or a sqlspec config of a SQLite adapter"
+_ADAPTERS = {
+    "sqlspec.adapters.sqlite.": "sqlite",
+    "sqlspec.adapters.aiosqlite.": "sqlite",
+    "sqlspec.adapters.asyncpg.": "asyncpg",
+    "sqlspec.adapters.psycopg.": "psycopg",
+}
+_ACCEPTED = (
+    "use 'memory', 'sqlite', 'sqlite:///path/to/file.db', 'postgresql://user@host/database', 'sqlspec:KEY' or "
+    "a sqlspec config of a SQLite, asyncpg or psycopg adapter"
+)
 
 
 def create_backend(config: QueueConfig, *, app_configs: Sequence[Any] = ()) -> QueueBackend:
@@ -25,7 +33,7 @@ def create_backend(config: QueueConfig, *, app_configs: Sequence[Any] = ()) -> Q
 
     Args:
         config: Settings.
-        app_configs: sqlspec configs of the app; the first one of SQLite serves where no backend is named.
+        app_configs: sqlspec configs of the app; the first one that fits serves where no backend is named.
 
     Raises:
         QueueConfigurationError: The setting means no backend.
@@ -34,21 +42,33 @@ def create_backend(config: QueueConfig, *, app_configs: Sequence[Any] = ()) -> Q
     match wanted:
         case QueueBackend():
             return wanted
-        case "memory":
+        case None:
+            ours = next((one for one in app_configs if _adapter(one) is not None), None)
+            return _sqlite(config, Path(_DEFAULT_FILE)) if ours is None else _of_sqlspec(config, ours)
+        case str():
+            return _of_text(config, wanted, app_configs)
+        case _ if _adapter(wanted) is not None:
+            return _of_sqlspec(config, wanted)
+        case _:
+            raise _refused(repr(wanted))
+
+
+def _of_text(config: QueueConfig, text: str, app_configs: Sequence[Any]) -> QueueBackend:
+    scheme, _, rest = text.partition(":")
+    match scheme:
+        case "memory" if not rest:
             from litestar_queues.backends.memory import MemoryBackend
 
             return MemoryBackend()
-        case None:
-            ours = next((path for path in map(_path_of_sqlspec, app_configs) if path is not None), None)
-            return _sqlite(config, ours or Path(_DEFAULT_FILE))
         case "sqlite":
-            return _sqlite(config, Path(_DEFAULT_FILE))
-        case str():
-            return _sqlite(config, _path_of_url(wanted))
-    path = _path_of_sqlspec(wanted)
-    if path is None:
-        raise _refused(repr(wanted))
-    return _sqlite(config, path)
+            return _sqlite(config, _path_of_url(text) if rest else Path(_DEFAULT_FILE))
+        case "postgres" | "postgresql" | "postgresql+asyncpg" | "postgresql+psycopg" if rest.startswith("//"):
+            return _postgres(config, text)
+        case "sqlspec" if rest:
+            return _of_sqlspec(config, _find_config(rest, app_configs))
+        case _:
+            # the text may hold a password
+            raise _refused(f"{scheme}:..." if rest else repr(text))
 
 
 def _sqlite(config: QueueConfig, path: Path) -> QueueBackend:
@@ -57,29 +77,71 @@ def _sqlite(config: QueueConfig, path: Path) -> QueueBackend:
     return SQLiteBackend(path, synchronous=config.sqlite_synchronous, migrate_on_start=config.migrate_on_start)
 
 
+def _postgres(config: QueueConfig, url: str, adapter: str = "", options: dict[str, Any] | None = None) -> QueueBackend:
+    from litestar_queues.backends.postgres import Address, PostgresBackend
+
+    pooled = config.postgres_pooler
+    address = Address.from_url(url, pooled=pooled) if url else Address(adapter, None, options or {}, pooled)
+    return PostgresBackend(
+        address,
+        prefix=config.postgres_prefix,
+        migrate_on_start=config.migrate_on_start,
+        notifications=config.postgres_notifications,
+    )
+
+
+def _of_sqlspec(config: QueueConfig, theirs: Any) -> QueueBackend:
+    """Make a backend on the database of a sqlspec config, with connections of its own."""
+    adapter = str(_adapter(theirs))
+    options = {name: value for name, value in dict(theirs.connection_config).items() if value is not None}
+    if adapter == "sqlite":
+        return _sqlite(config, _path_of_options(options))
+    url = options.get("dsn") or options.get("conninfo")
+    if url and "://" in url:
+        return _postgres(config, f"postgresql+{adapter}://{url.partition('://')[2]}")
+    return _postgres(config, "", adapter, {name: options[name] for name in _CONNECTION_OPTIONS if name in options})
+
+
+_CONNECTION_OPTIONS = (
+    "host", "hostaddr", "port", "user", "password", "passfile", "database", "dbname", "ssl", "sslmode", "sslrootcert",
+    "sslcert", "sslkey", "direct_tls", "server_settings", "options",
+)  # fmt: skip
+"""What says where a server is and who asks; pools and caches are the app's own affair."""
+
+
+def _find_config(key: str, app_configs: Sequence[Any]) -> Any:
+    for config in app_configs:
+        if getattr(config, "bind_key", None) == key and _adapter(config) is not None:
+            return config
+    keys = sorted(str(config.bind_key) for config in app_configs if getattr(config, "bind_key", None))
+    there = f"those of the app are {', '.join(map(repr, keys))}" if keys else "the app has none"
+    msg = f"QueueConfig.queue_backend='sqlspec:{key}': no sqlspec config has this bind_key; {there}"
+    raise QueueConfigurationError(msg)
+
+
 def _path_of_url(text: str) -> Path:
-    scheme, _, rest = text.partition("://")
-    if scheme != "sqlite":
-        # the text may hold a password
-        raise _refused(f"{scheme}://..." if rest else repr(text))
     url = urlsplit(text)
     path = unquote(url.path.removeprefix("/"))
-    if url.netloc or url.query or url.fragment or not path or path.startswith(":"):
+    odd = url.netloc or url.query or url.fragment or not text.startswith("sqlite:///")
+    if odd or not path or path.startswith(":"):
         raise _refused(repr(text), "a SQLite URL is sqlite:/// and a path, with a fourth slash for an absolute one")
     return Path(path)
 
 
-def _path_of_sqlspec(config: Any) -> Path | None:
-    """The file of a sqlspec config, known by its looks so that sqlspec need not be imported; ``None`` for others."""
-    if not f"{type(config).__module__}.".startswith(_SQLITE_ADAPTERS):
-        return None
-    database = str(config.connection_config.get("database", ""))
+def _path_of_options(options: dict[str, Any]) -> Path:
+    database = str(options.get("database", ""))
     if not database or database.startswith((":", "file:")):
         msg = (
             f"the sqlspec config names no file ({database!r}) that other processes could see: give its database a path"
         )
         raise QueueConfigurationError(msg)
     return Path(database)
+
+
+def _adapter(config: Any) -> str | None:
+    """Which of our stores a sqlspec config fits, known by its looks so that sqlspec need not be imported."""
+    module = f"{type(config).__module__}."
+    return next((adapter for start, adapter in _ADAPTERS.items() if module.startswith(start)), None)
 
 
 def _refused(given: str, remedy: str = _ACCEPTED) -> QueueConfigurationError:

@@ -17,7 +17,6 @@ from uuid import UUID
 from litestar_queues.outcomes import Completion
 from litestar_queues.records import (
     ClaimBatch,
-    DueSchedules,
     Enqueued,
     Held,
     NewRecord,
@@ -26,11 +25,9 @@ from litestar_queues.records import (
     RecordFilter,
     Renewal,
     Rescued,
-    ScheduleRow,
-    ScheduleSync,
-    TickBatch,
 )
 from litestar_queues.status import TaskStatus
+from litestar_queues.ticks import DueSchedules, ScheduleRow, ScheduleSync, TickBatch
 
 __all__ = ("Capabilities", "QueueBackend")
 

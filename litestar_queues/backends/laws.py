@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from litestar_queues.clock import MICROSECONDS, to_micros
+from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.outcomes import RunError
 from litestar_queues.records import NewRecord
 from litestar_queues.status import TaskStatus
@@ -22,10 +25,20 @@ __all__ = (
 CANCELLED_ON_REQUEST = "cancelled on request"
 EXPIRED = "expired before a worker could start it"
 
+_FIRST = to_micros(datetime.min.replace(tzinfo=UTC))
+_LAST = to_micros(datetime.max.replace(tzinfo=UTC))
+
 
 def due_at(record: NewRecord, now: int) -> int:
-    """When a new record is due, in microseconds."""
-    return later(now, record.delay) if record.scheduled_at is None else to_micros(record.scheduled_at)
+    """When a new record is due, in microseconds.
+
+    Raises:
+        InvalidArgumentError: No datetime can hold it, so that the record could be stored and never be read.
+    """
+    due = later(now, record.delay) if record.scheduled_at is None else to_micros(record.scheduled_at)
+    if not _FIRST <= due <= _LAST:
+        raise InvalidArgumentError("a value cannot be stored: the due time is outside the years 1 to 9999 of UTC")
+    return due
 
 
 def later(now: int, seconds: float) -> int:
@@ -47,8 +60,9 @@ def lost_too_often(times: int) -> str:
 
 def is_former_self(holder: str, worker_id: str) -> bool:
     """Whether ``holder`` was a former process of the worker: the same name, another nonce."""
-    name, colon, _ = worker_id.rpartition(":")
-    return bool(colon) and holder != worker_id and holder.rpartition(":")[0] == name
+    name, colon, nonce = worker_id.rpartition(":")
+    former_name, former_colon, former_nonce = holder.rpartition(":")
+    return bool(colon and former_colon) and former_name == name and former_nonce != nonce
 
 
 def summary(error: RunError) -> str:
@@ -57,9 +71,9 @@ def summary(error: RunError) -> str:
 
 
 def storable(text: str) -> str:
-    """Replace lone surrogates, which exceptions may carry and UTF-8 cannot."""
+    """Spell out what exceptions may carry and stores cannot: lone surrogates and nul."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode(errors="backslashreplace").decode()
-    return text
+        text = text.encode(errors="backslashreplace").decode()
+    return text.replace("\0", "\\x00")

@@ -22,7 +22,6 @@ from litestar_queues.errors import BackendUnavailableError, InvalidArgumentError
 from litestar_queues.outcomes import Completion
 from litestar_queues.records import (
     ClaimBatch,
-    DueSchedules,
     Enqueued,
     Held,
     NewRecord,
@@ -31,11 +30,9 @@ from litestar_queues.records import (
     RecordFilter,
     Renewal,
     Rescued,
-    ScheduleRow,
-    ScheduleSync,
-    TickBatch,
 )
 from litestar_queues.status import LIVE, TERMINAL, TaskStatus
+from litestar_queues.ticks import DueSchedules, ScheduleRow, ScheduleSync, TickBatch
 
 __all__ = ("MemoryBackend",)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from litestar_queues.backends.laws import later
 from litestar_queues.clock import from_micros, to_micros
-from litestar_queues.records import DueSchedules, ScheduleRow, ScheduleSync
+from litestar_queues.ticks import DueSchedules, ScheduleRow, ScheduleSync
 
 __all__ = ("Schedules", "utc")
 

@@ -36,7 +36,6 @@ from litestar_queues.errors import BackendUnavailableError
 from litestar_queues.outcomes import Completion, Released
 from litestar_queues.records import (
     ClaimBatch,
-    DueSchedules,
     Enqueued,
     Held,
     NewRecord,
@@ -45,11 +44,9 @@ from litestar_queues.records import (
     RecordFilter,
     Renewal,
     Rescued,
-    ScheduleRow,
-    ScheduleSync,
-    TickBatch,
 )
 from litestar_queues.status import TaskStatus
+from litestar_queues.ticks import DueSchedules, ScheduleRow, ScheduleSync, TickBatch
 
 __all__ = ("SQLiteBackend",)
 

@@ -35,6 +35,7 @@ class DatabaseFile:
     def __init__(self, path: Path, *, synchronous: str, managed: bool, clock: Clock) -> None:
         self.path = path.absolute()
         self.name = str(path)
+        self.log = self.path.with_name(f"{self.path.name}-wal")
         self._where = str(self.path)
         self._home = str(self.path.parent)
         self._synchronous = SQL[f"synchronous_{synchronous.lower()}"]
@@ -104,7 +105,7 @@ class DatabaseFile:
         elif not self._managed or self._folder != _identity(self._home):
             msg = f"sqlite file {self.name} was moved or deleted: put it back"
             raise BackendUnavailableError(msg)
-        if _size(self.path.with_name(f"{self.path.name}-wal")):
+        if _size(self.log):
             msg = (
                 f"sqlite file {self.name} was moved or deleted, but its log {self.name}-wal is there and may hold "
                 "records: put the file back, or delete the log too to begin anew"

@@ -12,7 +12,7 @@ from litestar_queues.backends.sqlite_enqueue import enqueue
 from litestar_queues.backends.sqlite_thread import Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import MICROSECONDS, from_micros, to_micros
-from litestar_queues.records import DueSchedules, ScheduleRow, ScheduleSync, TickBatch
+from litestar_queues.ticks import DueSchedules, ScheduleRow, ScheduleSync, TickBatch
 
 __all__ = ("due_schedules", "fire_ticks", "list_schedules", "pause_schedule", "prune_ticks", "sync_schedules")
 

@@ -11,7 +11,7 @@ import msgspec
 from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, fate_of_lost, is_former_self, later, lost_too_often
 from litestar_queues.backends.sqlite_thread import Work
 from litestar_queues.backends.statements import load_statements
-from litestar_queues.records import Rescued
+from litestar_queues.records import CANARY_QUEUE, Rescued
 from litestar_queues.status import LIVE, TaskStatus
 
 __all__ = ("cancel", "cancel_requests", "peek_old", "peek_stale", "prune", "rescue", "rescue_predecessor", "retry")
@@ -121,6 +121,8 @@ def prune(work: Work, status: TaskStatus, *, older_than: float, limit: int) -> i
     pruned = 0
     old = {**_age(work, status, older_than), "limit": limit, "now": work.now}
     for queue, number, ns in work.execute(SQL["find_old"], old).fetchall():
+        if queue == CANARY_QUEUE and status is TaskStatus.COMPLETED:
+            _remember_canary(work, ns)
         work.execute(SQL["delete_records"], {"ns": ns})
         work.counts[queue, status.value] -= number
         work.counts[queue, "pruned"] += number
@@ -128,6 +130,13 @@ def prune(work: Work, status: TaskStatus, *, older_than: float, limit: int) -> i
     if pruned:
         work.counts["", "forgotten"] += last - work.execute(SQL["last_number"]).fetchone()[0]
     return pruned
+
+
+def _remember_canary(work: Work, ns: str) -> None:
+    """Note when it completed: a retention shorter than its interval must not make a healthy fleet look sick."""
+    noted = work.execute(SQL["canary_pruned"]).fetchone()[0] + work.counts[CANARY_QUEUE, "last_pruned_at"]
+    latest = work.execute(SQL["latest_end"], {"ns": ns}).fetchone()[0]
+    work.counts[CANARY_QUEUE, "last_pruned_at"] += max(0, latest - noted)
 
 
 def _age(work: Work, status: TaskStatus, older_than: float) -> Mapping[str, Any]:

@@ -132,12 +132,12 @@ class TaskExecutionContext:
         if self._publish is not None:
             self._send("task.progress", progress=progress, message=message)
 
-    def log(self, message: str, level: str = "info", **payload: Any) -> None:
+    def log(self, message: str, /, level: str = "info", **payload: Any) -> None:
         """Publish a line of text to whoever follows the task's events."""
         if self._publish is not None:
             self._send("task.log", level=level, message=message, payload=payload)
 
-    def event(self, name: str, **payload: Any) -> None:
+    def event(self, name: str, /, **payload: Any) -> None:
         """Publish an event of the task's own to whoever follows it."""
         if self._publish is not None:
             self._send("task.event", message=name, payload=payload)
@@ -180,7 +180,7 @@ def publish_task_progress(current: float, total: float | None = None, message: s
     _require().progress(current, total, message)
 
 
-def publish_task_log(message: str, level: str = "info", **payload: Any) -> None:
+def publish_task_log(message: str, /, level: str = "info", **payload: Any) -> None:
     """Publish a line of text from the running task; see :meth:`TaskExecutionContext.log`.
 
     Raises:
@@ -189,7 +189,7 @@ def publish_task_log(message: str, level: str = "info", **payload: Any) -> None:
     _require().log(message, level, **payload)
 
 
-def publish_task_event(name: str, **payload: Any) -> None:
+def publish_task_event(name: str, /, **payload: Any) -> None:
     """Publish an event from the running task; see :meth:`TaskExecutionContext.event`.
 
     Raises:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from litestar_queues.codec import decode_payload, encode_result
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from litestar_queues.config import QueueConfig
     from litestar_queues.dependencies import DependencyProvider
     from litestar_queues.records import Claim
-    from litestar_queues.registry import Task, TaskRegistry
+    from litestar_queues.registry import TaskRegistry
+    from litestar_queues.tasks import Task
 
 __all__ = ("LocalExecution",)
 
@@ -87,15 +89,23 @@ class LocalExecution:
         dependencies = self._dependencies()
         missing = task.signature.missing(len(args), kwargs) if dependencies is not None else ()
         if claim.timeout is None and not missing:
-            return await self._invoke(task, context, args, kwargs)
-        async with _Timeout(task.name, claim.timeout), AsyncExitStack() as stack:
-            if dependencies is not None and missing:
-                kwargs.update(await dependencies.enter(stack, task, context, missing))
-            return await self._invoke(task, context, args, kwargs)
+            return await self._invoke(task, args, kwargs)
+        async with _Timeout(task.name, claim.timeout):
+            if dependencies is None or not missing:
+                return await self._invoke(task, args, kwargs)
+            failure: BaseException | None = None
+            async with AsyncExitStack[bool]() as stack:
+                try:
+                    kwargs.update(await dependencies.enter(stack, task, context, missing))
+                    return await self._invoke(task, args, kwargs)
+                except BaseException as error:
+                    failure = error
+                    raise
+            # a dependency swallowed it, as Litestar's own may after they rolled back
+            assert failure is not None
+            raise failure
 
-    async def _invoke(
-        self, task: Task[..., Any], context: TaskExecutionContext, args: list[Any], kwargs: Mapping[str, Any]
-    ) -> Any:
+    async def _invoke(self, task: Task[..., Any], args: list[Any], kwargs: Mapping[str, Any]) -> Any:
         if task.signature.is_async:
             return await task.function(*args, **kwargs)
         if not task.options.sync_to_thread:
@@ -106,17 +116,22 @@ class LocalExecution:
         """Run a plain function in a thread; where it must stop, give it a moment to end by itself."""
         if self._threads is None:
             config = self._config
-            self._threads = ThreadPoolExecutor(config.sync_executor_max_workers, config.sync_executor_thread_name_prefix)
-        future = asyncio.get_running_loop().run_in_executor(self._threads, contextvars.copy_context().run, call)
+            prefix = config.sync_executor_thread_name_prefix
+            self._threads = ThreadPoolExecutor(config.sync_executor_max_workers, prefix)
+        running = self._threads.submit(contextvars.copy_context().run, _without_stop_iteration, call)
+        future = asyncio.wrap_future(running)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            if future.cancel():  # it had not begun
+            if running.cancel():  # it had not begun; the asyncio future would say so of a running one, too
                 raise
-            await asyncio.wait({future}, timeout=self._config.worker_final_cancel_timeout)
+            try:
+                await asyncio.wait({future}, timeout=self._config.worker_final_cancel_timeout)
+            finally:  # also where it is cancelled a second time
+                if not future.done():
+                    self._abandon(future)
             if future.done():
                 return future.result()
-            self._abandon(future)
             raise
 
     def _abandon(self, future: asyncio.Future[Any]) -> None:
@@ -126,6 +141,14 @@ class LocalExecution:
     def _came_back(self, future: asyncio.Future[Any]) -> None:
         self._abandoned -= 1
         future.exception()  # looked at, so that asyncio does not warn about it
+
+
+def _without_stop_iteration(call: Callable[[], Any]) -> Any:
+    """Raise what a coroutine would raise: no future can hold StopIteration, and who awaits it would wait for ever."""
+    try:
+        return call()
+    except StopIteration as error:
+        raise RuntimeError("the task raised StopIteration") from error
 
 
 class _Timeout:
@@ -139,7 +162,9 @@ class _Timeout:
     async def __aenter__(self) -> None:
         await self._scope.__aenter__()
 
-    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             await self._scope.__aexit__(kind, error, trace)
         except TimeoutError as timeout:
@@ -168,7 +193,7 @@ def _judge(error: BaseException, task: Task[..., Any], claim: Claim, context: Ta
                 return Cancelled(str(error))
             case None:
                 error = _uncalled_for(error)
-    seen = RunError(type(error).__qualname__, str(error), _format(error))
+    seen = RunError(type(error).__qualname__, _message(error), _format(error))
     if isinstance(error, _NO_RETRY) or claim.attempt >= claim.max_attempts:
         return Failed(seen)
     backoff = RetryBackoff.from_json(claim.backoff) if claim.backoff else RetryBackoff.of(task.options.retry_backoff)
@@ -180,6 +205,13 @@ def _uncalled_for(error: BaseException) -> TaskFailedError:
     failure = TaskFailedError("the task raised CancelledError although nobody had cancelled it")
     failure.__cause__ = error
     return failure
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "(its message cannot be read)"
 
 
 def _format(error: BaseException) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from litestar_queues.errors import InvalidArgumentError, QueueConfigurationError
 from litestar_queues.events import TicksFired
-from litestar_queues.records import DueSchedules, ScheduleRow, ScheduleSync, Tick, TickBatch
 from litestar_queues.rooms import Room
+from litestar_queues.ticks import DueSchedules, ScheduleRow, ScheduleSync, Tick, TickBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,8 @@ _LONGEST_REST = 30.0
 """Seconds after which it looks again, since another process may have resumed or changed a schedule."""
 _VOUCH_INTERVAL = 6 * 3600.0
 """Seconds between two assurances that the schedules still exist in code; others are pruned after a month."""
+_ORPHANED_AFTER = 60.0
+"""Seconds by which a tick of another release's definition may be late before this release's takes its place."""
 
 
 class Scheduler(Room):
@@ -65,10 +67,13 @@ class Scheduler(Room):
         self._schedules: Mapping[str, ScheduleConfig] = registry.scheduled()
         self._vouched_at: float | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no task has a schedule."""
+        return not self._schedules
+
     async def run_once(self) -> float | None:
         """Fire what is due; the pause ends when the next tick is."""
-        if not self._schedules:
-            return None
         if self._vouched_at is None or time.monotonic() - self._vouched_at > _VOUCH_INTERVAL:
             await self._vouch()
         due = await self._backend.due_schedules(self._schedules)
@@ -96,7 +101,10 @@ class Scheduler(Room):
         """Write the ticks of one schedule; whether it moved on."""
         schedule = self._schedules[row.name]
         if row.definition != schedule.definition:
-            return False  # during a rolling update the other release, whose definition is stored, fires it
+            # during a rolling update the other release, whose definition is stored, fires it, unless none of it is left
+            if (due.now - row.next_at).total_seconds() > _ORPHANED_AFTER:
+                self._vouched_at = None
+            return False
         moments, next_at = schedule.due(row.next_at, due.now)
         ticks = [Tick(moment, self._record_of(row.name)) for moment in moments]
         made = await self._backend.fire_ticks(TickBatch(row.name, row.next_at, ticks, next_at, schedule.overlap))

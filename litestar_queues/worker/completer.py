@@ -100,7 +100,7 @@ class Completer:
         failures = 0
         while not stop.is_set():
             try:
-                await self._before_write()
+                await self._prepare()
                 refused = await self._backend.finish_many([_completion(run) for run in runs])
             except QueueConfigurationError:
                 raise
@@ -115,6 +115,14 @@ class Completer:
                 self._health.up("completer")
                 self._report(runs, refused)
                 return
+
+    async def _prepare(self) -> None:
+        try:
+            await self._before_write()
+        except BackendUnavailableError:
+            raise
+        except BackendError as error:  # progress that is refused must not cost the outcome
+            self._bus.emit(RoomFailed("progress", error))
 
     async def _write_apart(self, runs: Sequence[Run], error: BackendError, stop: asyncio.Event) -> None:
         """One outcome of a batch cannot be stored: find it, and store that it failed for this reason."""

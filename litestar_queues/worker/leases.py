@@ -40,16 +40,18 @@ class LeaseKeeper(Room):
         self._held = held
         self._lease = lease
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is held."""
+        return not self._held()
+
     async def run_once(self) -> None:
         """Renew."""
         held = self._held()
-        if not held:
-            return
         renewal = await self._backend.renew_many(held, lease=self._lease)
-        still_held = {one.id for one in self._held()}
-        # an outcome that was stored while the renewal was under way is not a loss
-        lost = [record_id for record_id in renewal.lost if record_id in still_held]
-        lost = self._executor.cancel(lost, "lost")
+        named, still_held = set(renewal.lost), set(self._held())
+        # an outcome that was stored while the renewal was under way is not a loss, even where the record runs anew
+        lost = self._executor.cancel([one.id for one in held if one.id in named and one in still_held], "lost")
         if lost:
             self.bus.emit(ClaimsLost(lost))
         self._executor.cancel(renewal.cancelled, "requested")
@@ -69,10 +71,14 @@ class CancelWatch(Room):
         self._executor = executor
         self._worker_id = worker_id
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs."""
+        return not self._executor.running_count
+
     async def run_once(self) -> None:
-        """Ask the store, while anything runs."""
-        if self._executor.running_count:
-            self._executor.cancel(await self._backend.cancel_requests(self._worker_id), "requested")
+        """Ask the store."""
+        self._executor.cancel(await self._backend.cancel_requests(self._worker_id), "requested")
 
 
 class LagWatch:

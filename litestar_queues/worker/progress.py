@@ -36,6 +36,11 @@ class ProgressKeeper(Room):
             latest, self._latest = self._latest, {}
             await self._backend.save_progress(latest)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing has gathered."""
+        return not self._latest
+
     async def run_once(self) -> None:
         """Flush."""
         await self.flush()

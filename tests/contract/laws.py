@@ -37,9 +37,9 @@ async def enqueue(backend: QueueBackend, **options: Any) -> UUID:
 
 async def claim(
     backend: QueueBackend, *queues: str, limit: int = 100, lease: float = 60, worker_id: str = WORKER
-) -> Sequence[Claim]:
+) -> list[Claim]:
     batch = await backend.claim_many(worker_id=worker_id, queues=queues, limit=limit, lease=lease)
-    return batch.claims
+    return list(batch.claims)
 
 
 async def claim_one(backend: QueueBackend, *queues: str, lease: float = 60, worker_id: str = WORKER) -> Claim:
@@ -50,7 +50,7 @@ async def claim_one(backend: QueueBackend, *queues: str, lease: float = 60, work
 
 async def finish(backend: QueueBackend, one: Claim, outcome: Outcome) -> bool:
     """Whether the outcome was accepted."""
-    refused = await backend.finish_many([Completion(one.id, one.token, outcome)])
+    refused = list(await backend.finish_many([Completion(one.id, one.token, outcome)]))
     assert refused in ([], [one.id])
     return not refused
 

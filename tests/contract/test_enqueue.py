@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from litestar_queues.backends.base import QueueBackend
+from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.ids import new_id
+from litestar_queues.outcomes import Completed
 from litestar_queues.records import Enqueued, QueuedTaskRecord
 from litestar_queues.status import TaskStatus
 from tests.builders import NOON, make_record
-from tests.contract.laws import assert_balanced, claim, enqueue, get, ids_of
+from tests.contract.laws import assert_balanced, claim, enqueue, get, ids_of, run_one
 
 
 async def test_answers_come_in_the_order_of_the_records(backend: QueueBackend) -> None:
@@ -90,6 +92,23 @@ async def test_a_batch_with_one_impossible_record_writes_nothing(backend: QueueB
     assert await enqueue(backend, key="k") != records[1].id
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scheduled_at": datetime.max.replace(tzinfo=timezone(-timedelta(hours=12)))},
+        {"scheduled_at": datetime.min.replace(tzinfo=timezone(timedelta(hours=12)))},
+        {"delay": 1e12},
+    ],
+    ids=["after 9999", "before 1", "delay"],
+)
+async def test_a_due_time_that_could_not_be_read_again_is_refused(
+    backend: QueueBackend, options: dict[str, object]
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="outside the years 1 to 9999"):
+        await backend.enqueue_many([make_record(), make_record(**options)])
+    assert (await backend.ledger())["enqueued"] == 0
+
+
 @pytest.mark.parametrize("key", [None, "k"])
 async def test_a_record_sent_again_is_written_once_and_answered_as_created(
     backend: QueueBackend, key: str | None
@@ -128,6 +147,18 @@ async def test_a_big_mixed_batch_is_written_whole(backend: QueueBackend) -> None
     claims = await claim(backend, limit=2000)
     assert {one.id: one.payload for one in claims} == {record.id: record.payload for record in records}
     await assert_balanced(backend)
+
+
+async def test_payloads_and_results_with_odd_characters_come_back_as_they_were(backend: QueueBackend) -> None:
+    odd = '"a\\u0000b \\"quoted\\" \\\\ \\ud83d\\ude00 😀 \u2028"'.encode()
+    payload = b"[[" + odd + b'],{"k":' + odd + b"}]"
+    ids = [await run_one(backend, Completed(odd), payload=payload)]
+    await backend.enqueue_many([make_record(payload=payload) for _ in range(3)])
+    ids += [one.id for one in await claim(backend) if one.payload == payload]
+    assert len(ids) == 4
+    text = 'a\0b "quoted" \\ 😀 😀 \u2028'
+    assert (await get(backend, ids[0])).result == text
+    assert {(record.args, record.kwargs["k"]) for record in (await backend.get_many(ids)).values()} == {((text,), text)}
 
 
 async def test_producers_at_once_lose_nothing(backend: QueueBackend) -> None:

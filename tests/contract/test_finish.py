@@ -72,6 +72,11 @@ async def test_half_a_surrogate_pair_in_an_error_is_stored_in_words(backend: Que
     assert record.errors[0].error == make_error("\\udcff", traceback="\\ud800")
 
 
+async def test_a_nul_byte_in_an_error_is_spelled_out(backend: QueueBackend) -> None:
+    record = await get(backend, await run_one(backend, Failed(make_error("a\0b"))))
+    assert (record.error, record.errors[0].error.message) == ("ValueError: a\\x00b", "a\\x00b")
+
+
 async def test_a_retried_record_waits_for_its_next_attempt(backend: QueueBackend, clock: FakeClock) -> None:
     record_id = await run_one(backend, Retried(ERROR, 8), max_attempts=2)
     record = await get(backend, record_id)

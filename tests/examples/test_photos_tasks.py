@@ -53,7 +53,9 @@ def photo(data: Path, picture: bytes) -> UUID:
     return photo_id
 
 
-async def test_thumbnails_get_their_store_by_name(service: QueueService, tasks: ModuleType, data: Path, photo: UUID) -> None:
+async def test_thumbnails_get_their_store_by_name(
+    service: QueueService, tasks: ModuleType, data: Path, photo: UUID
+) -> None:
     made = await service.enqueue(tasks.make_thumbnails, photo)
 
     await drain(service)

@@ -3,90 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
 from typing import Any, NoReturn
 from uuid import UUID
 
 import pytest
 
-from litestar_queues.codec import decode_json, encode_payload
-from litestar_queues.config import QueueConfig
-from litestar_queues.errors import NonRetryableError, TaskCancelledError
-from litestar_queues.execution.context import StopReason, TaskExecutionContext, get_current_task_context
-from litestar_queues.execution.local import LocalExecution
+from litestar_queues.codec import decode_json
+from litestar_queues.errors import NonRetryableError
+from litestar_queues.execution.context import TaskExecutionContext, get_current_task_context
 from litestar_queues.options import TaskOptions
-from litestar_queues.outcomes import Cancelled, Completed, Failed, Outcome, Released, Retried, RunError, Snoozed
-from litestar_queues.records import Claim
-from litestar_queues.registry import Task, TaskRegistry
+from litestar_queues.outcomes import Completed, Failed, Outcome, Retried, Snoozed
 from litestar_queues.retry import RetryBackoff
-
-
-class Dependencies:
-    """What a provider of dependencies does, as far as an attempt sees it."""
-
-    def __init__(self, give: Callable[[AsyncExitStack], Mapping[str, Any]]) -> None:
-        self.give = give
-        self.names = None
-        self.asked: list[tuple[str, ...]] = []
-
-    async def enter(
-        self, stack: AsyncExitStack, task: Task[..., Any], context: TaskExecutionContext, missing: tuple[str, ...]
-    ) -> Mapping[str, Any]:
-        self.asked.append(missing)
-        return self.give(stack)
-
-
-class Attempt:
-    """One attempt of a task, to be started, stopped and awaited."""
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *args: Any,
-        options: TaskOptions | None = None,
-        dependencies: Any = None,
-        claim: Mapping[str, Any] | None = None,
-        config: QueueConfig | None = None,
-        **kwargs: Any,
-    ) -> None:
-        registry = TaskRegistry()
-        registry.register(Task(function, name="send", options=options))
-        payload = encode_payload(args, kwargs, task="send", max_bytes=10_000)
-        needed: dict[str, Any] = dict.fromkeys(Claim._fields)
-        needed |= {"id": UUID(int=1), "token": 1, "task": "send", "queue": "mail", "payload": payload}
-        needed |= {"attempt": 1, "max_attempts": 3, "waited": 0.0}
-        self.claim = Claim(**needed | dict(claim or {}))
-        self.context = TaskExecutionContext(self.claim, worker_id="host-1", loop=asyncio.get_running_loop())
-        self.execution = LocalExecution(config or FAST, registry, lambda: dependencies)
-        self.run = asyncio.create_task(self.execution.run(self.claim, self.context))
-
-    def stop(self, reason: StopReason) -> None:
-        self.context.ask_to_stop(reason)
-        self.run.cancel()
-
-    async def end(self) -> Outcome:
-        try:
-            return await self.run
-        finally:
-            self.execution.close()
-
-
-FAST = QueueConfig(worker_final_cancel_timeout=0.05, max_payload_bytes=1_000, worker_unknown_task_delay=7)
-PATIENT = QueueConfig(worker_final_cancel_timeout=30)
-
-
-async def attempt(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Outcome:
-    return await Attempt(function, *args, **kwargs).end()
-
-
-def failure(outcome: Outcome) -> RunError:
-    assert isinstance(outcome, (Failed, Retried))
-    return outcome.error
-
+from tests.execution.attempts import attempt, failure
 
 # running
 
@@ -106,7 +36,9 @@ async def test_a_coroutine_runs_on_the_loop_and_a_plain_function_in_a_thread() -
     assert decode_json((await attempt(in_thread)).result).startswith("litestar-queues")  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("value", "stored"), [(None, None), (0, b"0"), ("", b'""'), (date(2026, 1, 2), b'"2026-01-02"')])
+@pytest.mark.parametrize(
+    ("value", "stored"), [(None, None), (0, b"0"), ("", b'""'), (date(2026, 1, 2), b'"2026-01-02"')]
+)
 async def test_what_a_task_returns_is_its_result(value: Any, stored: bytes | None) -> None:
     assert await attempt(lambda: value) == Completed(stored)
 
@@ -170,7 +102,7 @@ async def test_non_retryable_errors_fail_at_once() -> None:
     assert (outcome.error.type, outcome.error.message) == ("NonRetryableError", "the card has expired")
 
 
-class Mute(Exception):
+class MuteError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no words")
 
@@ -185,7 +117,7 @@ def raise_error(error: BaseException) -> NoReturn:
     [
         (SystemExit(3), "SystemExit"),
         (StopIteration(), "RuntimeError"),
-        (Mute(), "Mute"),
+        (MuteError(), "MuteError"),
         (TimeoutError("its own"), "TimeoutError"),
         (ExceptionGroup("several", [ValueError("one")]), "ExceptionGroup"),
         (asyncio.CancelledError(), "TaskFailedError"),
@@ -242,188 +174,3 @@ async def test_arguments_that_cannot_be_read_fail_the_task_at_once(payload: byte
 async def test_an_unknown_task_is_given_back_with_a_delay() -> None:
     outcome = await attempt(lambda: None, claim={"task": "added.later"})
     assert outcome == Snoozed("no task 'added.later' is registered in worker host-1", 7)
-
-
-# stopping
-
-
-async def forever() -> None:
-    await asyncio.Event().wait()
-
-
-async def until_asked(context: TaskExecutionContext) -> None:
-    try:
-        await asyncio.Event().wait()
-    except asyncio.CancelledError:
-        context.raise_if_cancelled()
-
-
-@pytest.mark.parametrize("function", [forever, until_asked])
-@pytest.mark.parametrize(
-    ("reason", "outcome"),
-    [("requested", Cancelled("cancelled on request while it ran")), ("drain", Released()), ("lost", Released())],
-)
-async def test_a_stopped_run_ends_as_its_reason_says(
-    function: Callable[..., Any], reason: StopReason, outcome: Outcome
-) -> None:
-    running = Attempt(function)
-    await asyncio.sleep(0)
-    running.stop(reason)
-    assert await running.end() == outcome
-
-
-async def test_a_task_may_end_itself_as_cancelled() -> None:
-    assert await attempt(lambda: raise_error(TaskCancelledError("nothing to do"))) == Cancelled("nothing to do")
-
-
-async def test_a_timeout_says_so_in_words() -> None:
-    outcome = await attempt(forever, claim={"timeout": 0.01})
-    assert isinstance(outcome, Retried)
-    assert outcome.error.type == "TaskTimeoutError"
-    assert outcome.error.message == "task 'send' ran longer than its timeout of 0.01 s"
-
-
-async def test_a_plain_function_that_asks_can_stop_in_its_thread() -> None:
-    entered = threading.Event()
-
-    def send(context: TaskExecutionContext) -> None:
-        entered.set()
-        while True:
-            context.raise_if_cancelled()
-
-    running = Attempt(send, config=PATIENT)
-    await asyncio.to_thread(entered.wait)
-    running.stop("requested")
-    assert await running.end() == Cancelled("cancelled on request while it ran")
-    assert running.execution.abandoned == 0
-
-
-async def test_a_plain_function_that_ends_in_its_grace_has_completed() -> None:
-    entered, release = threading.Event(), threading.Event()
-
-    def send() -> str:
-        entered.set()
-        release.wait()
-        return "sent"
-
-    running = Attempt(send, config=PATIENT)
-    await asyncio.to_thread(entered.wait)
-    running.stop("drain")
-    await asyncio.sleep(0)
-    release.set()
-    assert await running.end() == Completed(b'"sent"')
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
-
-
-@pytest.mark.parametrize("how", ["timeout", "cancel", "cancel twice"])
-async def test_a_thread_that_does_not_end_is_abandoned_and_counted_until_it_does(how: str) -> None:
-    entered, release = threading.Event(), threading.Event()
-
-    def send() -> None:
-        entered.set()
-        release.wait()
-        raise ValueError("too late")
-
-    config = PATIENT if how == "cancel twice" else FAST
-    running = Attempt(send, config=config, claim={"timeout": 0.05 if how == "timeout" else None})
-    try:
-        await asyncio.to_thread(entered.wait)
-        for _ in range(["timeout", "cancel", "cancel twice"].index(how)):
-            running.stop("drain")
-            await asyncio.sleep(0)
-        outcome = await running.end()
-        assert running.execution.abandoned == 1
-    finally:
-        release.set()
-    assert failure(outcome).type == "TaskTimeoutError" if how == "timeout" else outcome == Released()
-    await eventually(lambda: running.execution.abandoned == 0)
-
-
-async def test_a_function_still_waiting_for_a_thread_never_begins_once_it_is_stopped() -> None:
-    release, begun = threading.Event(), list[int]()
-
-    def send(number: int) -> None:
-        begun.append(number)
-        release.wait()
-
-    first = Attempt(send, 1, config=QueueConfig(sync_executor_max_workers=1))
-    await eventually(lambda: begun == [1])
-    second = Attempt(send, 2)
-    second.execution._threads = first.execution._threads
-    await asyncio.sleep(0)
-    second.stop("drain")
-    try:
-        assert await second.run == Released()
-    finally:
-        release.set()
-    assert await first.end() == Completed(None)
-    assert begun == [1]
-
-
-# dependencies
-
-
-async def test_dependencies_fill_what_the_call_left_open_and_are_left_when_it_ends() -> None:
-    steps: list[str] = []
-
-    @asynccontextmanager
-    async def session(stack: AsyncExitStack) -> AsyncIterator[None]:
-        yield
-        steps.append("left")
-
-    def give(stack: AsyncExitStack) -> Mapping[str, Any]:
-        stack.push_async_callback(asyncio.sleep, 0)
-        stack.callback(steps.append, "left")
-        return {"session": "a session"}
-
-    async def send(to: str, session: str, copy: bool = False) -> list[Any]:
-        steps.append("ran")
-        return [to, session, copy]
-
-    dependencies = Dependencies(give)
-    assert await attempt(send, "ada", dependencies=dependencies) == Completed(b'["ada","a session",false]')
-    assert await attempt(send, "ada", session="mine", copy=True, dependencies=dependencies) == Completed(
-        b'["ada","mine",true]'
-    )
-    assert dependencies.asked == [("session", "copy")]
-    assert steps == ["ran", "left", "ran"]
-
-
-async def test_a_dependency_that_swallows_the_failure_does_not_hide_it() -> None:
-    def give(stack: AsyncExitStack) -> Mapping[str, Any]:
-        stack.push(lambda *error: True)
-        return {}
-
-    outcome = await attempt(lambda x=0: raise_error(ValueError("it failed")), dependencies=Dependencies(give))
-    assert failure(outcome).message == "it failed"
-    outcome = await attempt(lambda: 1, dependencies=Dependencies(give))
-    assert outcome == Completed(b"1")
-
-
-async def test_a_dependency_that_fails_is_a_failure_of_the_attempt() -> None:
-    def give(stack: AsyncExitStack) -> Mapping[str, Any]:
-        raise ConnectionError("refused")
-
-    outcome = await attempt(lambda session: None, dependencies=Dependencies(give))
-    assert isinstance(outcome, Retried)
-    assert (outcome.error.type, outcome.error.message) == ("ConnectionError", "refused")
-
-
-async def test_the_timeout_covers_dependencies_and_leaves_them() -> None:
-    left: list[str] = []
-
-    def give(stack: AsyncExitStack) -> Mapping[str, Any]:
-        stack.callback(left.append, "left")
-        return {}
-
-    async def send(session: str = "") -> None:
-        await forever()
-
-    outcome = await attempt(send, dependencies=Dependencies(give), claim={"timeout": 0.01})
-    assert failure(outcome).type == "TaskTimeoutError"
-    assert left == ["left"]

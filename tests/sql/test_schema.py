@@ -14,7 +14,6 @@ from litestar_queues.backends.sqlite import SQLiteBackend
 from litestar_queues.errors import SchemaVersionError
 from litestar_queues.ids import new_id
 from litestar_queues.outcomes import Completed, Completion
-from litestar_queues.records import NewRecord
 
 pytestmark = pytest.mark.anyio
 

@@ -110,7 +110,9 @@ def test_hot_statements_walk_their_index(database: sqlite3.Connection, name: str
     assert step.replace(" COVERING INDEX", " INDEX") in steps
 
 
-@pytest.mark.parametrize("name", ["pick", "look_everywhere", "look_in", "promote", "find_stale", "canary", "list_by_id"])
+@pytest.mark.parametrize(
+    "name", ["pick", "look_everywhere", "look_in", "promote", "find_stale", "canary", "list_by_id"]
+)
 def test_what_comes_in_order_is_read_in_order_not_sorted(database: sqlite3.Connection, name: str) -> None:
     assert not [step for step in plan_of(database, name) if "TEMP B-TREE" in step]
 

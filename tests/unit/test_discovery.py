@@ -132,7 +132,7 @@ def test_a_plain_module_is_module_not_found_and_the_text_says_why(shop: Shop) ->
 
 @pytest.mark.parametrize("subpackage", ["", "a.b", "not a name", "jobs\0"])
 def test_what_cannot_be_a_segment_is_refused(shop: Shop, subpackage: str) -> None:
-    with pytest.raises(InvalidArgumentError, match="subpackage=.* is not accepted: use one segment"):
+    with pytest.raises(InvalidArgumentError, match=r"subpackage=.* is not accepted: use one segment"):
         discover_tasks("shop", subpackage)
 
 

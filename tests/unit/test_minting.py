@@ -15,8 +15,9 @@ from litestar_queues.execution.context import TaskExecutionContext
 from litestar_queues.minting import Minter
 from litestar_queues.options import OPTION_NAMES, TaskOptions
 from litestar_queues.records import CANARY_QUEUE, NewRecord
-from litestar_queues.registry import Task, TaskRegistry
+from litestar_queues.registry import TaskRegistry
 from litestar_queues.retry import RetryBackoff
+from litestar_queues.tasks import Task
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -32,7 +33,7 @@ def beat() -> None: ...
 
 OPTIONS = TaskOptions(queue="mail", priority=2, retries=3, timeout=4, expires_in=5, execution_profile="big")
 TASKS = {
-    function.__name__: Task(function, name=function.__name__, options=OPTIONS)  # type: ignore[arg-type]
+    function.__name__: Task(function, name=function.__name__, options=OPTIONS)
     for function in (send, anything, own_names, positional, with_context, injected, beat)
 }
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.options import OPTION_NAMES, SCHEDULE_NAMES, TaskKeywords, TaskOptions, TaskOverrides, is_name
-from litestar_queues.registry import Task
 from litestar_queues.retry import RetryBackoff
+from litestar_queues.tasks import Task
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-UNPRINTABLE = ["", "a\0b", "a\nb", "a\tb", "\x1b[31m", "a\x7fb", "a\u202eb", "\ud800", "a" * 256, 7, b"mail"]
-NOT_SECONDS = [-1, -0.001, math.nan, math.inf, -math.inf, 10**400, True, "5", [], 101 * 366 * 86_400]
+UNPRINTABLE: list[Any] = ["", "a\0b", "a\nb", "a\tb", "\x1b[31m", "a\x7fb", "a\u202eb", "\ud800", "a" * 256, 7, b"mail"]
+NOT_SECONDS: list[Any] = [-1, -0.001, math.nan, math.inf, -math.inf, 10**400, True, "5", [], 101 * 366 * 86_400]
 
 WRONG: list[tuple[str, Any]] = [
     *(("queue", value) for value in [*UNPRINTABLE, None, "litestar-queues.canary"]),
@@ -31,6 +31,7 @@ WRONG: list[tuple[str, Any]] = [
     *(("retries", value) for value in (-1, 1.5, True, None, math.inf, 10_001)),
     *(("unique_by", value) for value in ("args", True, ["task"])),
     *(("scheduled_at", value) for value in (datetime(2026, 1, 2), NOON.date(), NOON.isoformat(), 0)),  # noqa: DTZ001
+    *(("scheduled_at", value.replace(tzinfo=UTC)) for value in (datetime.min, datetime.max)),  # noqa: DTZ901
     *(("description", value) for value in ("a\0b", 7)),
     *(("sync_to_thread", value) for value in (1, None, "yes")),
     *(("metadata", value) for value in ([("a", 1)], "a", 7)),
@@ -45,7 +46,7 @@ RIGHT: list[tuple[str, Any]] = [
     *(("unique_by", value) for value in (None, "task", "arguments")),
     *(("scheduled_at", value) for value in (None, NOON, NOON.astimezone(timezone(timedelta(hours=5.75))))),
     *(("description", value) for value in (None, "", "Two\nlines")),
-    *(("metadata", value) for value in (None, {}, MappingProxyType({"origin": "web"}))),
+    *(("metadata", value) for value in (None, dict[str, Any](), MappingProxyType({"origin": "web"}))),
 ]
 
 
@@ -80,7 +81,7 @@ def test_a_number_as_backoff_is_that_delay_each_time() -> None:
 
 
 def test_two_due_times_at_once_are_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="run_after and scheduled_at .* use one of them"):
+    with pytest.raises(InvalidArgumentError, match=r"run_after and scheduled_at .* use one of them"):
         TaskOptions(run_after=1, scheduled_at=NOON)
     with pytest.raises(InvalidArgumentError, match="run_after and scheduled_at"):
         TaskOptions().merge({"run_after": 1, "scheduled_at": NOON})

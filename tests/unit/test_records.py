@@ -68,5 +68,5 @@ def test_a_new_record_and_a_task_without_options_mean_the_same() -> None:
 
 
 def test_the_queue_of_the_canary_is_reserved() -> None:
-    with pytest.raises(ValueError, match="does not begin with 'litestar-queues.'"):
+    with pytest.raises(ValueError, match=r"does not begin with 'litestar-queues\.'"):
         TaskOptions(queue=CANARY_QUEUE)

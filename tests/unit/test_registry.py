@@ -14,18 +14,10 @@ import pytest
 from litestar_queues import registry
 from litestar_queues.errors import InvalidArgumentError, QueueConfigurationError, QueueError, UnknownTaskError
 from litestar_queues.options import TaskOptions
-from litestar_queues.registry import (
-    Task,
-    TaskRegistry,
-    bind_service,
-    clear_task_registry,
-    get_scheduled_tasks,
-    get_task_registry,
-    task,
-    unbind_service,
-)
+from litestar_queues.registry import TaskRegistry, clear_task_registry, get_scheduled_tasks, get_task_registry, task
 from litestar_queues.retry import RetryBackoff
 from litestar_queues.schedules import ScheduleConfig
+from litestar_queues.tasks import Task, bind_service, unbind_service
 
 
 @pytest.fixture(autouse=True)
@@ -263,7 +255,9 @@ async def test_enqueue_goes_to_the_service_that_was_opened_last() -> None:
         async def enqueue(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> Any:
             return self, task, args, kwargs
 
-    send = Task(lambda to, copy: None, name="send")
+    def post(to: str, *, copy: bool) -> None: ...
+
+    send = Task(post, name="send")
     outer, inner = Service(), Service()
     try:
         for service in (outer, inner, outer, inner):
@@ -275,7 +269,9 @@ async def test_enqueue_goes_to_the_service_that_was_opened_last() -> None:
         unbind_service(outer)
         unbind_service(inner)
         unbind_service(inner)
-    with pytest.raises(QueueError, match=r"no queue service is open: start the app with QueuePlugin, or enqueue inside"):
+    with pytest.raises(
+        QueueError, match=r"no queue service is open: start the app with QueuePlugin, or enqueue inside"
+    ):
         await send.enqueue("ada", copy=True)
 
 

@@ -8,68 +8,25 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Literal, Optional
 from uuid import UUID
 
 import msgspec
 import pydantic
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from litestar_queues.codec import decode_payload, encode_payload
 from litestar_queues.errors import InvalidArgumentError, QueueConfigurationError
 from litestar_queues.execution.context import TaskExecutionContext
 from litestar_queues.signature import TaskSignature
+from tests.unit.shapes import Call, Shape, calls, shapes, uses
 
 if TYPE_CHECKING:
     from nowhere import Unknown  # type: ignore[import-not-found]
 
 MAX = 1_000_000
-
-
-class Shape(NamedTuple):
-    """The parameters of a function, as text, without and with a context parameter."""
-
-    plain: str
-    with_context: str
-
-    def make(self, *, context: bool = False) -> Callable[..., Any]:
-        source = f"def f({self.with_context if context else self.plain}): return locals()"
-        namespace: dict[str, Any] = {"TaskExecutionContext": TaskExecutionContext}
-        exec(source, namespace)
-        function: Callable[..., Any] = namespace["f"]
-        return function
-
-
-@st.composite
-def shapes(draw: st.DrawFn) -> Shape:
-    """Any signature: positional-only, by name, ``*args``, keyword-only, ``**kwargs``, with and without defaults."""
-    only_positional, either, only_keyword = (draw(st.integers(0, 2)) for _ in range(3))
-    first_default = draw(st.integers(0, only_positional + either))
-    positional = [f"{name}=None" if at >= first_default else name for at, name in enumerate("abcd")]
-    positional = positional[: only_positional + either]
-    stars = draw(st.booleans())
-    keywords = [f"{name}=None" if draw(st.booleans()) else name for name in "xy"[:only_keyword]]
-    keywords = (["*args"] if stars else ["*"] if keywords else []) + keywords
-    rest = ["**kwargs"] if draw(st.booleans()) else []
-    slash = ["/"] if only_positional else []
-
-    head, tail = positional[:only_positional] + slash, positional[only_positional:]
-    if stars or draw(st.booleans()):
-        keywords_too = [*(keywords or ["*"]), "context: TaskExecutionContext"]
-        return Shape(", ".join(head + tail + keywords + rest), ", ".join(head + tail + keywords_too + rest))
-    at = draw(st.integers(0, len(tail)))
-    has_default = any("=" in item for item in positional[: only_positional + at])
-    between = [*tail[:at], "context: TaskExecutionContext" + " = None" * has_default, *tail[at:]]
-    return Shape(", ".join(head + tail + keywords + rest), ", ".join(head + between + keywords + rest))
-
-
-calls = st.tuples(
-    st.lists(st.integers(0, 1), max_size=5).map(tuple),
-    st.dictionaries(st.sampled_from("abcdxyz"), st.integers(0, 1), max_size=4),
-)
-Call = tuple[tuple[int, ...], dict[str, int]]
 
 
 def accepts(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
@@ -84,8 +41,7 @@ def accepts(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
 def is_checked(signature: TaskSignature, args: Any, kwargs: Any, injectable: Any = ()) -> bool:
     try:
         signature.check(args, kwargs, injectable=injectable)
-    except InvalidArgumentError as error:
-        assert str(error).startswith("task 'send'")
+    except InvalidArgumentError:
         return False
     return True
 
@@ -115,21 +71,21 @@ def test_what_a_dependency_provides_may_be_left_out(shape: Shape, call: Call, in
     assert is_checked(signature, args, kwargs, None) == accepts(function, args, kwargs | provided)
 
 
-@given(shape=shapes(), call=calls)
-def test_the_function_receives_what_the_call_gave(shape: Shape, call: Call) -> None:
-    plain, (args, kwargs) = shape.make(), call
-    assume(accepts(plain, args, kwargs))
+@given(use=uses())
+def test_the_function_receives_what_the_call_gave(use: tuple[Shape, list[Call]]) -> None:
+    shape, [(args, kwargs)] = use
+    plain = shape.make()
     handed, named = TaskSignature(shape.make(context=True)).convert(list(args), dict(kwargs))
     received = shape.make(context=True)(*handed, **named, context="the context")
     assert received == plain(*args, **kwargs) | {"context": "the context"}
 
 
-@given(shape=shapes(), first=calls, second=calls)
-@example(shape=Shape("a, /, **kwargs", ""), first=((0,), {"a": 2}), second=((1,), {"a": 2}))
-@example(shape=Shape("*args, **kwargs", ""), first=((0,), {}), second=((), {"*": (0,)}))
-def test_calls_are_bound_alike_where_they_mean_the_same(shape: Shape, first: Call, second: Call) -> None:
+@given(use=uses(calls=2))
+@example(use=(Shape("a, /, **kwargs", ""), [((0,), {"a": 2}), ((1,), {"a": 2})]))
+@example(use=(Shape("*args, **kwargs", ""), [((0,), {}), ((), {"*": (0,)})]))
+def test_calls_are_bound_alike_where_they_mean_the_same(use: tuple[Shape, list[Call]]) -> None:
+    shape, [first, second] = use
     function = shape.make()
-    assume(accepts(function, *first) and accepts(function, *second))
     same = function(*first[0], **first[1]) == function(*second[0], **second[1])
     signature = TaskSignature(function)
     assert (signature.bind(*first) == signature.bind(*second)) == same
@@ -190,7 +146,7 @@ def test_the_context_parameter_is_found(function: Callable[..., Any], name: str 
     "parameters", ["c: TaskExecutionContext, /", "c: TaskExecutionContext, *args", "*c: TaskExecutionContext"]
 )
 def test_a_context_that_cannot_be_given_by_name_is_refused_at_once(parameters: str) -> None:
-    with pytest.raises(QueueConfigurationError, match="context parameter 'c' .* make it keyword-only"):
+    with pytest.raises(QueueConfigurationError, match=r"context parameter 'c' .* make it keyword-only"):
         TaskSignature(Shape(parameters, "").make(), "send")
 
 

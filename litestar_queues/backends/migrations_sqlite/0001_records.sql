@@ -56,7 +56,8 @@ create index lq_record_canary on lq_record (completed_at)
     where status = 'completed' and queue = 'litestar-queues.canary';
 
 -- Records of the queue that are in a terminal state now, or were ever pruned. 'forgotten' of the queue '': numbers of
--- lq_record.n that are given again because the last records were deleted.
+-- lq_record.n that are given again because the last records were deleted. 'last_pruned_at' of the canary's queue: when the
+-- latest pruned canary had completed, in microseconds.
 create table lq_counter (
     queue text not null,
     status text not null,

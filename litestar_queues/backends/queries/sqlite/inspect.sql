@@ -68,6 +68,10 @@ select
     (select coalesce(sum(n), 0) from lq_counter where status in ('completed', 'failed', 'cancelled')),
     (select coalesce(sum(n), 0) from lq_counter where status = 'pruned')
 
--- When the canary last completed.
+-- When the canary last completed, be its record still there or pruned.
 -- name: canary
-select max(completed_at) from lq_record where status = 'completed' and queue = 'litestar-queues.canary'
+select max(at) from (
+    select max(completed_at) as at from lq_record where status = 'completed' and queue = 'litestar-queues.canary'
+    union all
+    select n from lq_counter where queue = 'litestar-queues.canary' and status = 'last_pruned_at'
+)

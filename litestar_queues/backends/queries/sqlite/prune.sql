@@ -14,6 +14,14 @@ select queue, count(*), json_group_array(n) from (
     order by completed_at limit :limit
 ) group by queue
 
+-- When the latest pruned canary had completed.
+-- name: canary_pruned
+select coalesce(max(n), 0) from lq_counter where queue = 'litestar-queues.canary' and status = 'last_pruned_at'
+
+-- When the latest of the found records had ended.
+-- name: latest_end
+select max(completed_at) from json_each(:ns) cross join lq_record on n = value
+
 -- Delete the found records.
 -- name: delete_records
 delete from lq_record where n in (select value from json_each(:ns))

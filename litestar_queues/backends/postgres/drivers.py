@@ -1,0 +1,218 @@
+"""In: an address of a server. Out: connections of one shape, whichever driver is installed."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from litestar_queues.errors import MissingDependencyError, QueueConfigurationError
+
+__all__ = ("Address", "Connection", "connect")
+
+Row = Sequence[Any]
+
+_SETTINGS = {
+    # every statement of ours finds few rows by an index; a cached plan from when the table was empty must not scan it
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+_DRIVERS = ("asyncpg", "psycopg")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Which server, by which driver.
+
+    ``pooled`` says that a pooler in transaction mode stands between: then no statement is prepared and no setting of a
+    session relied on.
+    """
+
+    driver: str
+    dsn: str | None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    pooled: bool = False
+    connect_timeout: float = 10.0
+
+    @classmethod
+    def from_url(cls, url: str, *, pooled: bool) -> Address:
+        """Read ``postgresql://user:password@host/database``, ``postgresql+asyncpg://...`` or ``...+psycopg://...``.
+
+        Raises:
+            QueueConfigurationError: The driver is none of ours.
+            MissingDependencyError: No driver is installed.
+        """
+        scheme, _, rest = url.partition("://")
+        _, _, driver = scheme.partition("+")
+        if driver and driver not in _DRIVERS:
+            msg = f"QueueConfig.queue_backend={scheme}://... is not accepted: use postgresql://, +asyncpg or +psycopg"
+            raise QueueConfigurationError(msg)
+        return cls(driver or _installed_driver(), f"postgresql://{rest}", pooled=pooled)
+
+    @property
+    def label(self) -> str:
+        """The server and database for people, without user or password."""
+        if self.dsn is None:
+            host, port, name = (self.options.get(key) for key in ("host", "port", "database"))
+            name = name or self.options.get("dbname")
+        else:
+            parts = urlsplit(self.dsn)
+            query = dict(parse_qsl(parts.query))
+            host = query.get("host") or parts.hostname
+            port = query.get("port") or parts.port
+            name = unquote(parts.path.lstrip("/"))
+        where = f"{host or 'localhost'}{f':{port}' if port else ''}"
+        return f"postgresql database {name or '(default)'} on {where}"
+
+
+class Connection(ABC):
+    """One connection; it commits by itself unless a transaction was begun by a statement."""
+
+    @abstractmethod
+    async def run(self, sql: str, *arguments: Any) -> Sequence[Row]:
+        """Run one statement and give its rows."""
+
+    @abstractmethod
+    async def run_script(self, sql: str) -> None:
+        """Run several statements without arguments."""
+
+    @abstractmethod
+    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
+        """Hand over each notification until the connection ends; raises what ended it."""
+
+    @property
+    @abstractmethod
+    def is_closed(self) -> bool:
+        """Whether it cannot be used any more."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Say good-bye."""
+
+    @abstractmethod
+    def cut(self) -> None:
+        """Drop it without a word: the server may not answer."""
+
+
+async def connect(address: Address, *, application: str) -> Connection:
+    """Open a connection."""
+    async with asyncio.timeout(address.connect_timeout):
+        if address.driver == "asyncpg":
+            return await _AsyncpgConnection.open(address, application)
+        return await _PsycopgConnection.open(address, application)
+
+
+def _installed_driver() -> str:
+    from importlib.util import find_spec
+
+    for name in _DRIVERS:
+        if find_spec(name) is not None:
+            return name
+    msg = "no PostgreSQL driver is installed: pip install litestar-queues[postgres], or psycopg[binary]"
+    raise MissingDependencyError(msg)
+
+
+class _AsyncpgConnection(Connection):
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+
+    @classmethod
+    async def open(cls, address: Address, application: str) -> _AsyncpgConnection:
+        asyncpg = _import("asyncpg")
+        options = dict(address.options)
+        settings = (
+            {"application_name": application} if address.pooled else _SETTINGS | {"application_name": application}
+        )
+        settings |= options.pop("server_settings", None) or {}
+        if address.pooled:
+            options["statement_cache_size"] = 0
+        return cls(await asyncpg.connect(address.dsn, server_settings=settings, **options))
+
+    async def run(self, sql: str, *arguments: Any) -> Sequence[Row]:
+        rows: Sequence[Row] = await self.raw.fetch(sql, *arguments)
+        return rows
+
+    async def run_script(self, sql: str) -> None:
+        await self.raw.execute(sql)
+
+    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
+        ended = asyncio.Event()
+        self.raw.add_termination_listener(lambda _: ended.set())
+        await self.raw.add_listener(channel, lambda _c, _p, _n, payload: heard(payload))
+        await ended.wait()
+        msg = "the server ended the connection"
+        raise ConnectionResetError(msg)
+
+    @property
+    def is_closed(self) -> bool:
+        return bool(self.raw.is_closed())
+
+    async def close(self) -> None:
+        await self.raw.close(timeout=2)
+
+    def cut(self) -> None:
+        self.raw.terminate()
+
+
+class _PsycopgConnection(Connection):
+    def __init__(self, raw: Any, cursor: Any) -> None:
+        self.raw = raw
+        self._cursor = cursor
+
+    @classmethod
+    async def open(cls, address: Address, application: str) -> _PsycopgConnection:
+        psycopg = _import("psycopg")
+        options = dict(address.options)
+        if not address.pooled:
+            given = options.get("options", "")
+            options["options"] = " ".join([given, *(f"-c {name}={value}" for name, value in _SETTINGS.items())]).strip()
+        options["application_name"] = application
+        raw = await psycopg.AsyncConnection.connect(
+            address.dsn or "",
+            autocommit=True,
+            prepare_threshold=None if address.pooled else 2,
+            cursor_factory=psycopg.AsyncRawCursor,
+            **options,
+        )
+        return cls(raw, raw.cursor())
+
+    async def run(self, sql: str, *arguments: Any) -> Sequence[Row]:
+        await self._cursor.execute(sql, arguments or None)
+        if self._cursor.description is None:
+            return ()
+        rows: Sequence[Row] = await self._cursor.fetchall()
+        return rows
+
+    async def run_script(self, sql: str) -> None:
+        await self._cursor.execute(sql)
+
+    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
+        await self._cursor.execute(f"listen {channel}")
+        async for notice in self.raw.notifies():
+            heard(notice.payload)
+
+    @property
+    def is_closed(self) -> bool:
+        return bool(self.raw.closed)
+
+    async def close(self) -> None:
+        await self.raw.close()
+
+    def cut(self) -> None:
+        self.raw.pgconn.finish()
+
+
+def _import(driver: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(driver)
+    except ImportError as error:
+        msg = f"the package {driver} is not installed: pip install litestar-queues[postgres], or {driver} itself"
+        raise MissingDependencyError(msg) from error

@@ -1,0 +1,190 @@
+"""In: new records, one call or many at once. Out: few statements and one commit, and each call's own answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from litestar_queues.backends.laws import due_at
+from litestar_queues.clock import Clock, to_micros
+from litestar_queues.errors import BackendUnavailableError
+from litestar_queues.records import Enqueued, NewRecord
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from litestar_queues.backends.postgres.drivers import Connection
+    from litestar_queues.backends.postgres.lane import Lane
+    from litestar_queues.backends.postgres.statements import Statements
+
+__all__ = ("EnqueueDesk", "insert")
+
+_MOST_TOGETHER = 1_000
+"""Calls that may share one commit."""
+_MOST_ALIKE = 5_000
+"""Records that one statement inserts."""
+_TRIES = 5
+
+
+async def insert(
+    connection: Connection, sql: Statements, records: Sequence[NewRecord], *, now: datetime | None, channel: str | None
+) -> list[Enqueued]:
+    """Insert records inside the transaction that is open, or in one statement.
+
+    Args:
+        connection: Ours or the caller's.
+        sql: The statements.
+        records: New ones.
+        now: The time of a test; ``None``: the server's.
+        channel: Where listeners are told; ``None``: nowhere.
+    """
+    holders: dict[UUID, UUID] = {}
+    for group in _alike(records):
+        shared = _shared(group[0], now, channel)
+        if group[0].key is None:
+            await connection.run(sql["insert_alike"], *shared(group))
+        else:
+            holders |= await _insert_keyed(connection, sql, group, shared, now)
+    return [Enqueued(holders.get(record.id, record.id), record.id not in holders) for record in records]
+
+
+def _alike(records: Sequence[NewRecord]) -> list[Sequence[NewRecord]]:
+    """Part the records into groups that differ in id, payload and key alone."""
+    if len(records) == 1:
+        return [records]
+    groups: dict[Any, list[NewRecord]] = {}
+    for record in records:
+        alike = (record.key is None, *record[1:2], *record[3:7], *record[9:])
+        groups.setdefault(alike, []).append(record)
+    return [group[at : at + _MOST_ALIKE] for group in groups.values() for at in range(0, len(group), _MOST_ALIKE)]
+
+
+def _shared(first: NewRecord, now: datetime | None, channel: str | None) -> Any:
+    """Give the function that makes the arguments of an insert."""
+    # refuses a naive time, which a driver would take for one of its own zone, and one that nobody could read again
+    due_at(first, Clock().micros() if now is None else to_micros(now))
+    rest = (
+        first.task,
+        first.queue,
+        -first.priority,
+        first.max_attempts,
+        first.timeout,
+        first.scheduled_at,
+        float(first.delay),
+        first.expires_in,
+        _text(first.metadata),
+        _text(first.backoff),
+        first.execution_backend,
+        first.execution_profile,
+        first.schedule,
+        channel,
+    )
+
+    def arguments(group: Sequence[NewRecord]) -> tuple[Any, ...]:
+        return now, [record.id for record in group], [record.payload.decode() for record in group], *rest
+
+    return arguments
+
+
+async def _insert_keyed(
+    connection: Connection, sql: Statements, group: Sequence[NewRecord], arguments: Any, now: datetime | None
+) -> dict[UUID, UUID]:
+    """Insert records with keys; gives the holder of the key for each that was not made."""
+    holders: dict[UUID, UUID] = {}
+    left = group
+    for _ in range(_TRIES):
+        keys = [record.key for record in left]
+        windows = [record.unique_for for record in left]
+        made = {row[0] for row in await connection.run(sql["insert_keyed"], *arguments(left), keys, windows)}
+        left = [record for record in left if record.id not in made]
+        if not left:
+            return holders
+        keys, ids = [record.key for record in left], [record.id for record in left]
+        rows = await connection.run(sql["find_holders"], now, keys, ids)
+        found = {row[0]: row[1] for row in rows} | {row[0]: row[1] for row in rows if row[1] in ids}
+        holders |= {
+            record.id: found[record.key] for record in left if record.key in found and found[record.key] != record.id
+        }
+        # a holder that ended between the two statements makes room: try again
+        left = [record for record in left if record.key not in found]
+        if not left:
+            return holders
+    msg = "a key changed hands too often while a record with it was enqueued: try again"
+    raise BackendUnavailableError(msg)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+class EnqueueDesk:
+    """Gathers the calls that come while a commit is under way into the next one.
+
+    Each call still returns only after its own record is durable, and fails only by its own fault.
+    """
+
+    def __init__(self, lane: Lane, sql: Statements, *, channel: str | None) -> None:
+        self._lane = lane
+        self._sql = sql
+        self._channel = channel
+        self._waiting: list[tuple[Sequence[NewRecord], datetime | None, asyncio.Future[Sequence[Enqueued]]]] = []
+        self._serving: asyncio.Task[None] | None = None
+
+    async def enqueue(self, records: Sequence[NewRecord], now: datetime | None) -> Sequence[Enqueued]:
+        """Insert the records, all or none."""
+        future: asyncio.Future[Sequence[Enqueued]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((records, now, future))
+        if self._serving is None:
+            self._serving = asyncio.create_task(self._serve())
+        return await future
+
+    async def _serve(self) -> None:
+        try:
+            while self._waiting:
+                calls, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
+                try:
+                    await self._together(calls)
+                except BackendUnavailableError as error:
+                    for _, _, future in calls:
+                        _fail(future, BackendUnavailableError(str(error)), error)
+                except Exception as error:
+                    await self._apart(calls, error)
+        finally:
+            self._serving = None
+
+    async def _apart(self, calls: Sequence[Any], error: Exception) -> None:
+        """One of the calls is at fault: find it, and let the others through."""
+        if len(calls) == 1:
+            _fail(calls[0][2], error, None)
+            return
+        for call in calls:
+            try:
+                await self._together([call])
+            except Exception as fault:
+                _fail(call[2], fault, None)
+
+    async def _together(self, calls: Sequence[Any]) -> None:
+        records = [record for call in calls for record in call[0]]
+        now = calls[0][1]
+
+        async def operation(connection: Connection) -> list[Enqueued]:
+            if len(_alike(records)) == 1 and records[0].key is None:
+                return await insert(connection, self._sql, records, now=now, channel=self._channel)
+            await connection.run(self._sql["begin"])
+            answers = await insert(connection, self._sql, records, now=now, channel=self._channel)
+            await connection.run(self._sql["commit"])
+            return answers
+
+        answers = iter(await self._lane.run(operation))
+        for call in calls:
+            mine = [next(answers) for _ in call[0]]
+            if not call[2].done():
+                call[2].set_result(mine)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException, cause: BaseException | None) -> None:
+    if not future.done():
+        error.__cause__ = cause
+        future.set_exception(error)

@@ -1,0 +1,123 @@
+"""In: operations on a connection. Out: their answers, one after another, on one connection that is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from litestar_queues.backends.postgres.drivers import Address, Connection, connect
+from litestar_queues.backends.postgres.errors import is_broken, is_transient, translate
+from litestar_queues.errors import BackendUnavailableError, QueueError
+
+__all__ = ("Lane", "Operation")
+
+T = TypeVar("T")
+Operation = Callable[[Connection], Awaitable[T]]
+
+_PATIENCE = 30.0
+"""Seconds for one operation; a server that hangs longer is treated as one that cannot be reached."""
+
+_TRIES = 3
+"""How often an operation is tried that a deadlock or a serialization error undid."""
+
+
+class Lane:
+    """A connection for one kind of work.
+
+    An operation that has begun is never cancelled: its caller may go, its statements run to their end, and neither
+    driver nor server is left in the middle of something.
+
+    Args:
+        address: Which server.
+        name: For ``application_name``, so that an administrator sees who is who.
+        check: Called on each new connection before anything else.
+    """
+
+    def __init__(self, address: Address, name: str, check: Operation[None] | None = None) -> None:
+        self._address = address
+        self._name = name
+        self._check = check
+        self._turn = asyncio.Lock()
+        self._connection: Connection | None = None
+        self._running: set[asyncio.Task[object]] = set()
+        self._closed = False
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Run the operation when its turn comes.
+
+        Raises:
+            BackendUnavailableError: The server cannot be reached now.
+        """
+        task = asyncio.ensure_future(self._serve(operation))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(_look_at)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Let what has begun end, then leave."""
+        self._closed = True
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=_PATIENCE)
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed:
+            try:
+                async with asyncio.timeout(2.0):
+                    await connection.close()
+            except Exception:
+                connection.cut()
+
+    async def _serve(self, operation: Operation[T]) -> T:
+        async with self._turn:
+            for left in reversed(range(_TRIES)):
+                try:
+                    async with asyncio.timeout(_PATIENCE):
+                        return await operation(await self._connected())
+                except Exception as error:
+                    await self._clean_up(error)
+                    if left and is_transient(error):
+                        continue
+                    ours = translate(error, self._address.label)
+                    if ours is error:
+                        raise
+                    raise ours from error
+            raise AssertionError
+
+    async def _clean_up(self, error: Exception) -> None:
+        """Leave a broken connection behind; on a whole one, no transaction."""
+        if is_broken(error) and not isinstance(error, QueueError):
+            self._drop()
+            return
+        try:
+            if self._connection is not None:
+                async with asyncio.timeout(2.0):
+                    await self._connection.run("rollback")
+        except Exception:
+            self._drop()
+
+    async def _connected(self) -> Connection:
+        if self._closed:
+            msg = f"the backend of {self._address.label} is not open: await open() first"
+            raise BackendUnavailableError(msg)
+        if self._connection is None or self._connection.is_closed:
+            connection = await connect(self._address, application=self._name)
+            try:
+                if self._check is not None:
+                    await self._check(connection)
+            except BaseException:
+                connection.cut()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.cut()
+
+
+def _look_at(task: asyncio.Task[object]) -> None:
+    """Look at the error of an operation whose caller has gone, so that asyncio does not warn about it."""
+    if not task.cancelled():
+        task.exception()

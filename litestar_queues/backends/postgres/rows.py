@@ -1,0 +1,83 @@
+"""In: rows. Out: records, schedules and counts, decoded for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar_queues.clock import from_micros
+from litestar_queues.codec import decode_json, decode_payload
+from litestar_queues.outcomes import RunError
+from litestar_queues.records import AttemptError, QueuedTaskRecord
+from litestar_queues.status import TaskStatus
+from litestar_queues.ticks import ScheduleRow
+
+__all__ = ("as_record", "as_schedule")
+
+
+def as_record(row: Sequence[Any]) -> QueuedTaskRecord:
+    """Decode a record, live or ended."""
+    (
+        record_id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at,
+        expires_at, started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata,
+        lost_leases, cancel_requested, execution_backend, execution_profile, schedule,
+    ) = row  # fmt: skip
+    args, kwargs = decode_payload(payload.encode())
+    return QueuedTaskRecord(
+        id=record_id,
+        task_name=task,
+        args=tuple(args),
+        kwargs=kwargs,
+        queue=queue,
+        status=TaskStatus(status),
+        priority=-rank,
+        attempt=attempt,
+        max_attempts=max_attempts,
+        timeout=timeout,
+        key=key,
+        created_at=created_at,
+        scheduled_at=due_at,
+        expires_at=expires_at,
+        started_at=started_at,
+        completed_at=completed_at,
+        lease_until=lease_until,
+        worker_id=worker_id,
+        result=_json(result),
+        error=error,
+        errors=_errors(errors),
+        progress=_json(progress),
+        metadata=_json(metadata) or {},
+        lost_leases=lost_leases,
+        cancel_requested=cancel_requested,
+        execution_backend=execution_backend,
+        execution_profile=execution_profile,
+        schedule=schedule,
+    )
+
+
+def as_schedule(row: Sequence[Any]) -> ScheduleRow:
+    """Decode a schedule."""
+    name, task, definition, next_at, paused, last_at, last_record, seen_at = row[:8]
+    return ScheduleRow(
+        name=name,
+        task=task,
+        definition=definition,
+        next_at=next_at,
+        paused=paused,
+        last_at=last_at,
+        last_record=last_record,
+        seen_at=seen_at,
+    )
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else decode_json(text.encode())
+
+
+def _errors(text: str | None) -> Sequence[AttemptError]:
+    if text is None:
+        return ()
+    return tuple(
+        AttemptError(one["attempt"], from_micros(one["at"]), RunError(one["type"], one["message"], one["traceback"]))
+        for one in _json(text)
+    )

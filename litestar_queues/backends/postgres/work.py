@@ -1,0 +1,298 @@
+"""In: outcomes and the demand of a worker. Out: both in one statement wherever both are there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
+from uuid import UUID
+
+import msgspec
+
+from litestar_queues.backends.laws import storable, summary
+from litestar_queues.ids import new_token
+from litestar_queues.outcomes import Cancelled, Completed, Completion, Failed, Released, Retried, RunError, Snoozed
+from litestar_queues.records import Claim, ClaimBatch
+
+if TYPE_CHECKING:
+    from litestar_queues.backends.postgres.drivers import Connection
+    from litestar_queues.backends.postgres.lane import Lane
+    from litestar_queues.backends.postgres.statements import Statements
+
+__all__ = ("ClaimRequest", "WorkDesk")
+
+_MOST_ROUNDS = 20
+_MOST_PROMOTED = 5_000
+_SLOW = 0.02
+"""Seconds from which a claim is thought to wade through dead rows."""
+_SLOW_IN_A_ROW = 3
+_PATIENCE = 10
+"""So many of them are followed by claims that begin where the last one ended, for this many times their length."""
+
+Key = tuple[UUID, int]
+
+
+class ClaimRequest(NamedTuple):
+    """The arguments of one claim."""
+
+    worker_id: str
+    queues: Sequence[str]
+    limit: int
+    lease: float
+    now: datetime | None
+
+
+@dataclass(slots=True)
+class _Finish:
+    completions: Sequence[Completion]
+    now: datetime | None
+    future: asyncio.Future[set[Key]]
+
+
+class WorkDesk:
+    """Gathers what a worker asks for while a statement is under way into the next one."""
+
+    def __init__(self, lane: Lane, sql: Statements, *, channel: str | None, on_expired: Callable[[], None]) -> None:
+        self._lane = lane
+        self._sql = sql
+        self._channel = channel
+        self._on_expired = on_expired
+        self._finishes: list[_Finish] = []
+        self._claims: list[tuple[ClaimRequest, asyncio.Future[ClaimBatch]]] = []
+        self._starts = _Starts()
+        self._serving: asyncio.Task[None] | None = None
+
+    async def finish(self, completions: Sequence[Completion], now: datetime | None) -> list[UUID]:
+        """Write outcomes; gives the refused ids."""
+        if len({one.id for one in completions}) < len(completions):  # of two about one record the first counts
+            return [refused for one in completions for refused in await self.finish([one], now)]
+        successes = [one for one in completions if type(one.outcome) is Completed]
+        others = [one for one in completions if type(one.outcome) is not Completed]
+        accepted: set[Key] = set()
+        if successes:
+            finish = _Finish(successes, now, asyncio.get_running_loop().create_future())
+            self._finishes.append(finish)
+            self._start_serving()
+            accepted |= await finish.future
+        if others:
+            accepted |= await self._lane.run(lambda connection: self._end(connection, others, now))
+        refused = []
+        for one in completions:
+            key = (one.id, one.token)
+            if key in accepted:
+                accepted.remove(key)  # the same completion a second time is refused
+            else:
+                refused.append(one.id)
+        return refused
+
+    async def claim(self, request: ClaimRequest) -> ClaimBatch:
+        """Hold what is due, up to the limit."""
+        future: asyncio.Future[ClaimBatch] = asyncio.get_running_loop().create_future()
+        self._claims.append((request, future))
+        self._start_serving()
+        return await future
+
+    def _start_serving(self) -> None:
+        if self._serving is None:
+            self._serving = asyncio.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            while self._finishes or self._claims:
+                await asyncio.sleep(0)  # what ended in this step of the loop and what it makes room for come together
+                finishes, self._finishes = self._finishes, []
+                claim = self._claims.pop(0) if self._claims else None
+                try:
+                    accepted, batch = await self._lane.run(
+                        lambda connection, finishes=finishes, claim=claim: self._work(  # type: ignore[misc]
+                            connection, finishes, claim and claim[0]
+                        )
+                    )
+                except BaseException as error:
+                    for future in [*(one.future for one in finishes), *([claim[1]] if claim else ())]:
+                        if not future.done():
+                            future.set_exception(error)
+                    if not isinstance(error, Exception):
+                        raise
+                    continue
+                for one in finishes:
+                    if not one.future.done():
+                        one.future.set_result(accepted & {(done.id, done.token) for done in one.completions})
+                if claim is not None and not claim[1].done():
+                    claim[1].set_result(batch)
+        finally:
+            self._serving = None
+
+    async def _work(
+        self, connection: Connection, finishes: Sequence[_Finish], request: ClaimRequest | None
+    ) -> tuple[set[Key], ClaimBatch]:
+        done = [completion for finish in finishes for completion in finish.completions]
+        now = finishes[0].now if finishes else request.now if request else None
+        results = [_text(completion.outcome.result) for completion in done]  # type: ignore[union-attr]
+        ended = ([completion.id for completion in done], [completion.token for completion in done], results)
+        if request is None:
+            row = await self._round(connection, now, ended, ClaimRequest("", (), 0, 0.0, now), 0)
+            return _accepted(row), ClaimBatch(())
+        claims: list[Claim] = []
+        accepted: set[Key] = set()
+        promoted = False
+        for _ in range(_MOST_ROUNDS):
+            wanted = request.limit - len(claims)
+            row = await self._round(connection, now, ended, request, wanted, despite_due=promoted)
+            accepted |= _accepted(row)
+            ended = ([], [], [])
+            held = _claims(row)
+            claims += held
+            expired, next_due_in = row[2], row[3]
+            if expired:
+                await connection.run(self._sql["expire_many"], now, expired)
+                self._on_expired()
+            elif not promoted and next_due_in is not None and next_due_in <= 0:
+                # the statement has held nothing, lest it pass over a more urgent one among them
+                queues = list(request.queues)
+                await connection.run(self._sql["promote"], now, _MOST_PROMOTED, queues, not queues)
+                promoted = True
+            else:
+                return accepted, ClaimBatch(claims, self._look_again_in(next_due_in, full=len(claims) == request.limit))
+            if len(claims) == request.limit:
+                return accepted, ClaimBatch(claims)
+        return accepted, ClaimBatch(claims, 0.0)
+
+    def _look_again_in(self, next_due_in: float | None, *, full: bool) -> float | None:
+        if full:
+            return None
+        reasons = [seconds for seconds in (next_due_in, self._starts.left or None) if seconds is not None]
+        return max(0.0, min(reasons)) if reasons else None
+
+    async def _round(
+        self,
+        connection: Connection,
+        now: datetime | None,
+        ended: Any,
+        request: ClaimRequest,
+        limit: int,
+        *,
+        despite_due: bool = False,
+    ) -> Sequence[Any]:
+        began = time.monotonic()
+        starts = self._starts.now()
+        everywhere = not request.queues and limit > 0
+        token = new_token()
+        rows = await connection.run(
+            self._sql["finish_and_claim"],
+            now, *ended, list(dict.fromkeys(request.queues)), everywhere, limit, token, request.lease,
+            request.worker_id, *starts, despite_due,
+        )  # fmt: skip
+        if limit:
+            self._starts.learn(rows[0], time.monotonic() - began)
+        return rows[0]
+
+    async def _end(self, connection: Connection, completions: Sequence[Completion], now: datetime | None) -> set[Key]:
+        """Write outcomes other than success."""
+        endings: list[tuple[Any, ...]] = []
+        returns: list[tuple[Any, ...]] = []
+        for one in completions:
+            outcome = one.outcome
+            match outcome:
+                case Failed():
+                    endings.append((one.id, one.token, "failed", summary(outcome.error), _entry(outcome.error)))
+                case Cancelled():
+                    endings.append((one.id, one.token, "cancelled", storable(outcome.reason), None))
+                case Retried():
+                    error = outcome.error
+                    returns.append((one.id, one.token, outcome.delay, summary(error), _entry(error), True))
+                case Snoozed():
+                    returns.append((one.id, one.token, outcome.delay, storable(outcome.reason), None, False))
+                case Released():
+                    returns.append((one.id, one.token, None, None, None, False))
+                case Completed():
+                    raise AssertionError
+                case _:
+                    assert_never(outcome)
+        ended: list[Any] = []
+        if endings:
+            ended += await connection.run(self._sql["end_many"], now, *map(list, zip(*endings, strict=True)))
+        if returns:
+            columns = map(list, zip(*returns, strict=True))
+            ended += await connection.run(self._sql["give_back_many"], now, *columns, self._channel)
+        tokens = {one.id: one.token for one in completions}
+        return {(row[0], tokens[row[0]]) for row in ended}
+
+
+@dataclass(slots=True)
+class _Starts:
+    """Where claims begin in each queue.
+
+    A transaction that is left open somewhere on the server keeps dead rows from being removed, and a claim from the
+    front of the queue wades through all that was ever claimed since. Then most claims begin where the last one ended,
+    and only now and then one looks at the front, for records that came back or are more urgent.
+    """
+
+    _positions: dict[str, tuple[int, datetime, UUID]] = field(default_factory=dict)
+    _until: float = 0.0
+    _slow: int = 0
+
+    @property
+    def left(self) -> float:
+        """Seconds for which claims may pass over what is at the front; 0 as a rule."""
+        return max(0.0, self._until - time.monotonic())
+
+    def now(self) -> tuple[list[Any], ...]:
+        """The arguments of a claim."""
+        if time.monotonic() >= self._until or not self._positions:
+            return [], [], [], []
+        positions = self._positions.items()
+        return tuple(map(list, zip(*((queue, *position) for queue, position in positions), strict=True)))
+
+    def learn(self, row: Sequence[Any], seconds: float) -> None:
+        """Note how far a claim came, and whether it was slow."""
+        now = time.monotonic()
+        from_front = now >= self._until
+        if row[4] is not None:
+            for queue, rank, due_at, record_id in zip(row[6], row[17], row[18], row[4], strict=True):
+                self._positions[queue] = (rank, due_at, record_id)
+        if not from_front:
+            return
+        self._slow = self._slow + 1 if seconds > _SLOW else 0
+        self._until = now + _PATIENCE * seconds if self._slow >= _SLOW_IN_A_ROW else 0.0
+        if not self._slow:
+            self._positions.clear()
+
+
+def _claims(row: Sequence[Any]) -> list[Claim]:
+    ids = row[4]
+    if ids is None:
+        return []
+    token = row[19]
+    (
+        _, tasks, queues, payloads, attempts, most, timeouts, metadata, backoffs, backends, profiles, schedules, waited,
+    ) = row[4:17]  # fmt: skip
+    return [
+        Claim(
+            record_id, token, task, queue, payload.encode(), attempt, max_attempts, timeout,
+            None if meta is None else meta.encode(), None if backoff is None else backoff.encode(),
+            backend, profile, schedule, wait,
+        )
+        for record_id, task, queue, payload, attempt, max_attempts, timeout, meta, backoff, backend, profile, schedule,
+        wait in zip(
+            ids, tasks, queues, payloads, attempts, most, timeouts, metadata, backoffs, backends, profiles, schedules,
+            waited, strict=True,
+        )
+    ]  # fmt: skip
+
+
+def _accepted(row: Sequence[Any]) -> set[Key]:
+    return set(zip(row[0], row[1], strict=True)) if row[0] is not None else set()
+
+
+def _entry(error: RunError) -> str:
+    """What an attempt raised, as JSON without its opening brace: the server puts attempt and time before it."""
+    entry = {"type": storable(error.type), "message": storable(error.message), "traceback": storable(error.traceback)}
+    return "," + msgspec.json.encode(entry).decode()[1:]
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()

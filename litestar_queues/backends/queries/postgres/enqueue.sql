@@ -1,0 +1,53 @@
+-- Insert records that differ in id and payload alone, and tell who listens.
+-- $1 now or null, $2 ids, $3 payloads, $4 task, $5 queue, $6 rank, $7 attempts, $8 timeout, $9 due time or null,
+-- $10 delay, $11 seconds to expiry, $12 metadata, $13 backoff, $14 execution backend, $15 its profile, $16 schedule,
+-- $17 channel or null.
+-- name: insert_alike
+with clock (at) as (select coalesce($1::timestamptz, now())),
+due (at) as (select coalesce($9::timestamptz, clock.at + make_interval(secs => $10::double precision)) from clock),
+made as (
+    insert into lq_live (
+        id, task, queue, status, rank, due_at, created_at, max_attempts, expires_at, timeout, metadata, backoff,
+        execution_backend, execution_profile, schedule, payload
+    )
+    select
+        new.id, $4::text, $5::text, case when due.at > clock.at then 'scheduled' else 'pending' end, $6::integer, due.at,
+        clock.at, $7::integer, clock.at + make_interval(secs => $11::double precision), $8::double precision, $12::text,
+        $13::text, $14::text, $15::text, $16::text, new.payload
+    from unnest($2::uuid[], $3::text[]) as new (id, payload) cross join clock cross join due
+    -- an id that is there already is a reply that got lost
+    where not exists (select 1 from lq_done where lq_done.id = new.id)
+    on conflict do nothing
+)
+select pg_notify($17::text, $5::text) where $17::text is not null
+
+-- The same for records with keys, whose windows are in $18 as seconds: the ids that were made.
+-- name: insert_keyed
+with clock (at) as (select coalesce($1::timestamptz, now())),
+due (at) as (select coalesce($9::timestamptz, clock.at + make_interval(secs => $10::double precision)) from clock),
+made as (
+    insert into lq_live (
+        id, task, queue, status, rank, due_at, created_at, max_attempts, expires_at, timeout, metadata, backoff,
+        execution_backend, execution_profile, schedule, payload, key, unique_until
+    )
+    select
+        new.id, $4::text, $5::text, case when due.at > clock.at then 'scheduled' else 'pending' end, $6::integer, due.at,
+        clock.at, $7::integer, clock.at + make_interval(secs => $11::double precision), $8::double precision, $12::text,
+        $13::text, $14::text, $15::text, $16::text, new.payload, new.key, clock.at + make_interval(secs => new.unique_for)
+    from unnest($2::uuid[], $3::text[], $18::text[], $19::double precision[]) as new (id, payload, key, unique_for)
+    cross join clock cross join due
+    where not exists (select 1 from lq_done where lq_done.key = new.key and unique_until > clock.at)
+        and not exists (select 1 from lq_done where lq_done.id = new.id)
+    on conflict do nothing
+    returning id
+),
+told as (select pg_notify($17::text, $5::text) from (select 1 from made limit 1) as any_made where $17::text is not null)
+select id from made where (select count(*) from told) >= 0 -- or nobody is told
+
+-- The records that hold keys: live ones, and ended ones within their window; and records of $3 that were made before.
+-- name: find_holders
+select key, id from lq_live where key = any($2::text[])
+union all
+select key, id from lq_done where key = any($2::text[]) and unique_until > coalesce($1::timestamptz, now())
+union all
+select key, id from lq_done where id = any($3::uuid[])

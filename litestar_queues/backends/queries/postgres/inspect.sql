@@ -1,0 +1,84 @@
+-- Records, whole.
+-- name: get_many
+select
+    id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at, expires_at, started_at,
+    null::timestamptz as completed_at, lease_until, worker_id, null::text as result, error, errors, progress, metadata, lost_leases, cancel_requested,
+    execution_backend, execution_profile, schedule
+from lq_live where id = any($1::uuid[])
+union all
+select
+    id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at, expires_at, started_at,
+    completed_at, null::timestamptz as lease_until, worker_id, result, error, errors, progress, metadata, lost_leases, cancel_requested,
+    execution_backend, execution_profile, schedule
+from lq_done where id = any($1::uuid[])
+
+-- The newest records.
+-- $1 before this id, $2 state, $3 queue, $4 task, $5 key, $6 schedule (each or null), $7 limit.
+-- name: list_records
+(
+    select
+        id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at, expires_at, started_at,
+        null::timestamptz as completed_at, lease_until, worker_id, null::text as result, error, errors, progress, metadata, lost_leases, cancel_requested,
+        execution_backend, execution_profile, schedule
+    from lq_live
+    where (id < $1::uuid or $1::uuid is null) and (status = $2::text or $2::text is null)
+        and (queue = $3::text or $3::text is null) and (task = $4::text or $4::text is null)
+        and (key = $5::text or $5::text is null) and (schedule = $6::text or $6::text is null)
+    order by id desc limit $7::integer
+)
+union all
+(
+    select
+        id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at, expires_at, started_at,
+        completed_at, null::timestamptz as lease_until, worker_id, result, error, errors, progress, metadata, lost_leases, cancel_requested,
+        execution_backend, execution_profile, schedule
+    from lq_done
+    where (id < $1::uuid or $1::uuid is null) and (status = $2::text or $2::text is null)
+        and (queue = $3::text or $3::text is null) and (task = $4::text or $4::text is null)
+        and (key = $5::text or $5::text is null) and (schedule = $6::text or $6::text is null)
+    order by id desc limit $7::integer
+)
+order by id desc limit $7::integer
+
+-- The newest of those that ended otherwise than by success, which are few among many.
+-- name: list_unsuccessful
+select
+    id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at, expires_at, started_at,
+    completed_at, null::timestamptz as lease_until, worker_id, result, error, errors, progress, metadata, lost_leases, cancel_requested,
+    execution_backend, execution_profile, schedule
+from lq_done
+where status <> 'completed' and status = $2::text and (id < $1::uuid or $1::uuid is null)
+    and (queue = $3::text or $3::text is null) and (task = $4::text or $4::text is null)
+    and (key = $5::text or $5::text is null) and (schedule = $6::text or $6::text is null)
+order by id desc limit $7::integer
+
+-- Live records by state, counted, and ended ones, looked up; of one queue or of all.
+-- name: statistics
+select 'pending', count(*) from lq_live where status = 'pending' and (queue = $1::text or $1::text is null)
+union all
+select 'scheduled', count(*) from lq_live where status = 'scheduled' and (queue = $1::text or $1::text is null)
+union all
+select 'running', count(*) from lq_live where status = 'running' and (queue = $1::text or $1::text is null)
+union all
+select status, sum(n)::bigint from lq_count
+where status in ('completed', 'failed', 'cancelled') and (queue = $1::text or $1::text is null) group by status
+
+-- When the canary last completed, in microseconds, be its record still there or pruned.
+-- name: canary
+select greatest(
+    (
+        select (extract(epoch from max(completed_at)) * 1000000)::bigint
+        from lq_done where status = 'completed' and queue = 'litestar-queues.canary'
+    ),
+    (select max(n) from lq_count where queue = 'litestar-queues.canary' and status = 'last_pruned_at')
+)
+
+-- The balance: ended records are counted where they lie, and beside it as they were counted when they ended.
+-- name: ledger
+select
+    live.n + (select count(*) from lq_done) + pruned.n as enqueued, live.n as live, ended.n as terminal, pruned.n as pruned
+from (select count(*) as n from lq_live) as live
+cross join (
+    select coalesce(sum(n), 0)::bigint as n from lq_count where status in ('completed', 'failed', 'cancelled')
+) as ended
+cross join (select coalesce(sum(n), 0)::bigint as n from lq_count where status = 'pruned') as pruned

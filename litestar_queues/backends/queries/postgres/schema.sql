@@ -1,0 +1,35 @@
+-- Whether any migration was ever applied.
+-- name: schema_exists
+select to_regclass('lq_schema') is not null
+
+-- The latest applied migration.
+-- name: schema_version
+select max(version) from lq_schema
+
+-- Note an applied migration.
+-- name: schema_applied
+insert into lq_schema (version, name) values ($1::integer, $2::text)
+
+-- One migration at a time: the lock ends with the transaction, so it works behind a pooler too.
+-- name: lock_schema
+select pg_advisory_xact_lock(hashtextextended('lq_schema', 0))
+
+-- Begin a transaction.
+-- name: begin
+begin
+
+-- End a transaction well.
+-- name: commit
+commit
+
+-- Begin a part of the caller's transaction that is undone alone.
+-- name: savepoint
+savepoint litestar_queues_enqueue
+
+-- Keep that part.
+-- name: savepoint_release
+release savepoint litestar_queues_enqueue
+
+-- Undo that part.
+-- name: savepoint_rollback
+rollback to savepoint litestar_queues_enqueue

@@ -1,0 +1,85 @@
+"""In: pinned names of other libraries. Out: each in an environment of its own, ready to fill and to drain."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.bench.lab import Lab
+
+__all__ = ("PEERS", "Peer", "install")
+
+_HERE = Path(__file__).parent
+_PINS = _HERE / "requirements-peers.txt"
+_PATIENCE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another library on SQLite."""
+
+    name: str
+    title: str
+    packages: Sequence[str]
+    script: str
+    left: str
+    """How many of its jobs are not durably finished."""
+    number: int
+    """Jobs in a drain."""
+    folder: Path = Path()
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of its environment."""
+        return self.folder / "bin" / "python"
+
+    def command(self, role: str, *arguments: object) -> list[str]:
+        """The command line of one of its processes."""
+        return [str(self.python), "-E", str(_HERE / self.script), role, *map(str, arguments)]
+
+    def call(self, role: str, *arguments: object) -> None:
+        """Run one of its processes to the end."""
+        subprocess.run(self.command(role, *arguments), check=True, capture_output=True, timeout=_PATIENCE)
+
+
+PEERS = (
+    Peer("huey", "huey", ("huey",), "peer_huey.py", "select count(*) from task", 10_000),
+    Peer(
+        "litestar-queues-0.12",
+        "PyPI's litestar-queues 0.12",
+        ("litestar-queues", "sqlspec", "aiosqlite", "uvloop"),
+        "peer_litestar_queues.py",
+        "select count(*) from queue_task where status in ('pending', 'scheduled', 'running')",
+        1_000,
+    ),
+)
+
+
+def install(lab: Lab) -> list[Peer]:
+    """Make the environments that are wanted and not there yet; a peer that cannot be installed is left out."""
+    ready = []
+    for peer in PEERS if lab.peers else ():
+        placed = replace(peer, folder=lab.cache / "peers" / peer.name)
+        try:
+            _install(placed)
+        except (OSError, subprocess.SubprocessError) as error:
+            print(f"{peer.title} is left out, it cannot be installed: {error}", file=sys.stderr)
+        else:
+            ready.append(placed)
+    return ready
+
+
+def _install(peer: Peer) -> None:
+    done = peer.folder / "installed.txt"
+    pins = _PINS.read_text("utf-8")
+    if done.exists() and done.read_text("utf-8") == pins:
+        return
+    print(f"installing {peer.title} in {peer.folder}", file=sys.stderr)
+    venv.create(peer.folder, with_pip=True, clear=True)
+    pip = [str(peer.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "-c", str(_PINS), *peer.packages], check=True, timeout=_PATIENCE)
+    done.write_text(pins, "utf-8")
