@@ -13,10 +13,8 @@ from litestar.plugins import CLIPlugin, InitPlugin
 
 from litestar_queues.config import QueueConfig
 from litestar_queues.errors import BackendUnavailableError
-from litestar_queues.logs import log_events
 from litestar_queues.rooms import pause_after, sleep_until_set
 from litestar_queues.service import QueueService
-from litestar_queues.sinks import SinkForwarder
 
 if TYPE_CHECKING:
     from click import Group
@@ -61,10 +59,6 @@ class QueuePlugin(InitPlugin, CLIPlugin):
             QueueConfigurationError: The settings are wrong.
         """
         self._service = service = QueueService(self.config, app_configs=_sqlspec_configs(app_config))
-        service.bus.subscribe(log_events)
-        sink = self.config.event_config.sink
-        if sink is not None:
-            service.bus.subscribe(SinkForwarder(sink))
         app_config.dependencies[self.config.queue_service_dependency_key] = Provide(
             lambda: service, sync_to_thread=False
         )

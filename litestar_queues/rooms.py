@@ -34,9 +34,9 @@ class StoreHealth:
             self._down_since = time.monotonic()
             self._bus.emit(BackendDown(room, error))
 
-    def up(self, room: str) -> None:
-        """A room reached the store."""
-        if self._down_since is not None:
+    def up(self, room: str, *, asked_at: float | None = None) -> None:
+        """A room reached the store; what it had asked before the outage began is no sign that this is over."""
+        if self._down_since is not None and (asked_at is None or asked_at >= self._down_since):
             seconds = time.monotonic() - self._down_since
             self._down_since = None
             self._bus.emit(BackendUp(room, seconds))
@@ -78,6 +78,7 @@ class Room(ABC):
             if self.is_idle:
                 await sleep_until_set(stop, self._usual_pause())
                 continue
+            began = time.monotonic()
             try:
                 pause = await self.run_once()
             except QueueConfigurationError:
@@ -90,7 +91,7 @@ class Room(ABC):
                     self.bus.emit(RoomFailed(self.name, error))
                 failures += 1
             else:
-                self.health.up(self.name)
+                self.health.up(self.name, asked_at=began)
                 failures, told = 0, ""
             if failures:
                 pause = pause_after(failures)

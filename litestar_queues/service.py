@@ -17,10 +17,12 @@ from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.events import EventBus
 from litestar_queues.execution.inline import run_due
 from litestar_queues.execution.local import LocalExecution
+from litestar_queues.logs import log_events
 from litestar_queues.minting import EnqueueSpec, Minter
 from litestar_queues.records import Enqueued, NewRecord, QueuedTaskRecord, QueueStatistics, RecordFilter
 from litestar_queues.registry import TaskRegistry, get_task_registry
 from litestar_queues.results import TaskResult
+from litestar_queues.sinks import SinkForwarder
 from litestar_queues.tasks import Task, bind_service, unbind_service
 from litestar_queues.ticks import ScheduleRow
 
@@ -56,6 +58,9 @@ class QueueService:
         self.registry = get_task_registry() if registry is None else registry  # an empty one is false
         self.backend = backend or create_backend(self.config, app_configs=app_configs)
         self.bus = EventBus()
+        self.bus.subscribe(log_events)
+        if self.config.event_config.sink is not None:
+            self.bus.subscribe(SinkForwarder(self.config.event_config.sink))
         self.dependencies = DependencyProvider(resolver=self.config.task_dependency_resolver)
         self._minter = Minter(self.config, self.registry, lambda: self.dependencies.names)
         self._opening = asyncio.Lock()
@@ -131,7 +136,8 @@ class QueueService:
         Raises:
             InvalidArgumentError: Arguments or options are wrong, cannot be stored as JSON, or are ambiguous.
             UnknownTaskError: No task of that name is registered.
-            BackendUnavailableError: The store cannot be reached; nothing was stored.
+            BackendUnavailableError: The store cannot be reached. Where its answer was lost on the way, the record may
+                be there all the same; a ``key`` makes trying again safe.
         """
         if not self._is_open:
             await self.open()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from inspect import iscoroutinefunction
 
 import pytest
 
 from tests.builders import FakeClock
+from tests.postgres.server import Server, running_server
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -20,6 +22,13 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """One real server for the whole run; each test has a schema of its own in it."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ _BUFFER = 65_536
 
 
 class LogEvents:
-    """Writes to one file, by whatever process. All but :meth:`wake` is called on one thread."""
+    """Writes to one file, by whatever process. All but :meth:`wake` is called on one thread, or once it has ended."""
 
     def __init__(self) -> None:
         self.following = False

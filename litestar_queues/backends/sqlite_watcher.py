@@ -104,6 +104,9 @@ class Watcher:
         if self._thread is not None and self._events is not None:
             self._events.wake()
             self._thread.join(1.0)
+            # not by the thread itself: the wake above would meet a closed descriptor, or one that is another's by then
+            if not self._thread.is_alive():
+                self._events.close()
 
     def _run(self, events: LogEvents) -> None:
         seen: int | None = None
@@ -124,7 +127,6 @@ class Watcher:
                 self.notify()
             self._rest(events)
         self._disconnect(events)
-        events.close()
 
     def _rest(self, events: LogEvents) -> None:
         """Wait until a look is worth its cost."""

@@ -95,6 +95,7 @@ class Claimer:
             return self._options.poll_interval
         demand = self._slots.free
         self._hungry = False
+        asked_at = time.monotonic()
         try:
             batch = await self._backend.claim_many(
                 worker_id=self._options.worker_id,
@@ -110,7 +111,7 @@ class Claimer:
             self._hungry = True
             await sleep_until_set(stop, pause_after(self._failures))
             return 0.0
-        self._health.up("claimer")
+        self._health.up("claimer", asked_at=asked_at)
         self._failures = 0
         self.ready.set()
         for claim in batch.claims:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
@@ -99,6 +100,7 @@ class Completer:
     async def _write(self, runs: Sequence[Run], stop: asyncio.Event) -> None:
         failures = 0
         while not stop.is_set():
+            asked_at = time.monotonic()
             try:
                 await self._prepare()
                 refused = await self._backend.finish_many([_completion(run) for run in runs])
@@ -112,7 +114,7 @@ class Completer:
                 await self._write_apart(runs, error, stop)
                 return
             else:
-                self._health.up("completer")
+                self._health.up("completer", asked_at=asked_at)
                 self._report(runs, refused)
                 return
 

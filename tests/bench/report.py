@@ -34,7 +34,7 @@ class Result:
         got = self.value if self.judged is None else self.judged
         ratio = got / self.target if self.better == "more" else self.target / got if got > 0 else float("inf")
         if ratio >= 1:
-            return f"met, {(ratio - 1) * 100:.0f} % to spare" if ratio < 3 else f"met, {min(ratio, 999):.0f} times over"
+            return f"met, {_margin(ratio)}"
         return f"MISSED, short by {(1 - ratio) * 100:.0f} %"
 
     def cells(self) -> list[str]:
@@ -52,6 +52,12 @@ def markdown(results: Iterable[Result]) -> str:
     lines = [f"| {' | '.join(row)} |" for row in padded]
     lines.insert(1, f"|{'|'.join('-' * (width + 2) for width in widths)}|")
     return "\n".join(lines)
+
+
+def _margin(ratio: float) -> str:
+    if ratio >= 100:  # a difference that is lost in the noise
+        return "by far"
+    return f"{ratio:.0f} times over" if ratio >= 3 else f"{(ratio - 1) * 100:.0f} % to spare"
 
 
 def number(value: float) -> str:

@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
 
 from litestar_queues.backends.base import QueueBackend
 from litestar_queues.backends.memory import MemoryBackend
+from litestar_queues.backends.postgres import Address, PostgresBackend
 from litestar_queues.backends.sqlite import SQLiteBackend
 from litestar_queues.clock import Clock
 from tests.builders import FakeClock
 
-Store = Callable[[Path, Clock], QueueBackend]
-"""Makes a backend, not opened yet; called twice with one folder it makes two on the same store, where that can be."""
+Store = Callable[[pytest.FixtureRequest, Clock], Callable[[], QueueBackend]]
+"""Makes the function that makes a backend, not opened yet; called twice it makes two on one store, where that can be."""
+
+
+def memory(_: pytest.FixtureRequest, clock: Clock) -> Callable[[], QueueBackend]:
+    return lambda: MemoryBackend(clock=clock)
+
+
+def sqlite(request: pytest.FixtureRequest, clock: Clock) -> Callable[[], QueueBackend]:
+    path = request.getfixturevalue("tmp_path") / "queue.db"
+    return lambda: SQLiteBackend(path, synchronous="NORMAL", clock=clock)
+
+
+def postgres(driver: str) -> Store:
+    def store(request: pytest.FixtureRequest, clock: Clock) -> Callable[[], QueueBackend]:
+        server = request.getfixturevalue("postgres_server")
+        address, prefix = Address.from_url(server.url(driver), pooled=False), server.new_prefix()
+        return lambda: PostgresBackend(address, prefix=prefix, clock=clock)
+
+    return store
+
 
 STORES: dict[str, Store] = {
-    "memory": lambda _, clock: MemoryBackend(clock=clock),
-    "sqlite": lambda folder, clock: SQLiteBackend(folder / "queue.db", synchronous="NORMAL", clock=clock),
+    "memory": memory,
+    "sqlite": sqlite,
+    "asyncpg": postgres("asyncpg"),
+    "psycopg": postgres("psycopg"),
 }
 
 
 @pytest.fixture(params=STORES)
-def make_backend(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Callable[[], QueueBackend]:
-    store = STORES[request.param]
-    return lambda: store(tmp_path, clock)
+def make_backend(request: pytest.FixtureRequest, clock: FakeClock) -> Callable[[], QueueBackend]:
+    return STORES[request.param](request, clock)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.process.harness import APP, Site
@@ -12,18 +14,23 @@ FACTORY = APP.replace("\napp = Litestar(", "\ndef create_app():\n    return Lite
 NO_QUEUE = "from litestar import Litestar\n\napp = Litestar()\n"
 
 
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [("app.py", APP), ("application.py", APP), ("app/__init__.py", APP), ("app.py", FACTORY), ("app/main.py", APP)],
-    ids=["app.py", "application.py", "package", "factory", "module of a package"],
-)
-def test_litestar_finds_the_app(empty_site: Site, path: str, text: str) -> None:
-    empty_site.write(path, text)
-    if path == "app/main.py":
-        empty_site.write("app/__init__.py", "")
-    answer = empty_site.queues("status").answer()
-    assert (answer.code, answer.err) == (0, "")
-    assert answer.out.startswith("Status        Count\n")
+PLACES = {
+    "app.py": APP,
+    "application.py": APP,
+    "app/__init__.py": APP,
+    "app/main.py": APP,
+    "app.py with a factory": FACTORY,
+}
+
+
+def test_litestar_finds_the_app(tmp_path: Path) -> None:
+    sites = [Site(tmp_path / str(number)) for number in range(len(PLACES))]
+    for site, (place, text) in zip(sites, PLACES.items(), strict=True):
+        site.write(place.split()[0], text)
+    running = [site.queues("status") for site in sites]
+    answers = [process.answer() for process in running]
+    assert [(answer.code, answer.err) for answer in answers] == [(0, "")] * len(PLACES)
+    assert all(answer.out.startswith("Status        Count\n") for answer in answers)
 
 
 def test_asgi_py_is_found_only_by_name(empty_site: Site) -> None:
@@ -40,13 +47,13 @@ def test_asgi_py_is_found_only_by_name(empty_site: Site) -> None:
     assert lost.answer().code == 1  # the day this fails, Litestar finds it: tell so in the docs
 
 
-@pytest.mark.parametrize("command", ["run", "status", "scheduler-health", "migrate"])
-def test_no_app_is_one_line_and_exit_code_1(empty_site: Site, command: str) -> None:
-    answer = empty_site.queues(command).answer()
-    assert (answer.code, answer.out) == (1, "")
-    assert answer.error_line == (
-        "Error: no Litestar app was found: name it by --app module:app or LITESTAR_APP, or call its file app.py"
-    )
+def test_no_app_is_one_line_and_exit_code_1(empty_site: Site) -> None:
+    for process in [empty_site.queues(command) for command in ("run", "status", "scheduler-health", "migrate")]:
+        answer = process.answer()
+        assert (answer.code, answer.out) == (1, "")
+        assert answer.error_line == (
+            "Error: no Litestar app was found: name it by --app module:app or LITESTAR_APP, or call its file app.py"
+        )
 
 
 def test_an_app_without_the_plugin_is_one_line_and_exit_code_1(empty_site: Site) -> None:

@@ -18,13 +18,14 @@ BUSY_MACHINE = 4.0
 AGES = "3600"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_one_signal_ends_an_idle_worker_with_exit_code_0(site: Site, number: int) -> None:
-    answer = site.worker().starts().send(number).answer()
-    assert answer.code == 0
-    assert answer.out == ""
-    assert answer.err.splitlines().count(STARTED) == 1
-    assert "Traceback" not in answer.err
+def test_one_signal_ends_an_idle_worker_with_exit_code_0(site: Site) -> None:
+    workers = {signal.SIGTERM: site.worker(), signal.SIGINT: site.worker()}
+    for number, worker in workers.items():
+        answer = worker.starts().send(number).answer()
+        assert answer.code == 0
+        assert answer.out == ""
+        assert answer.err.splitlines().count(STARTED) == 1
+        assert "Traceback" not in answer.err
 
 
 def test_a_drain_lets_running_tasks_finish_and_leaves_waiting_ones_alone(site: Site) -> None:
@@ -69,14 +70,16 @@ def test_a_record_that_a_drain_gave_back_runs_again_elsewhere(site: Site) -> Non
     assert second.stops() == 0
 
 
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_cancels_what_runs_at_once(site: Site, second: int) -> None:
-    site.enqueue("hold")
-    worker = site.worker("--drain-timeout", AGES)
-    site.noted("hold ")
-    worker.terminate().says("drains").send(second)
-    assert worker.ends() == 2
-    assert (site.record("hold").status, site.record("hold").attempt) == ("pending", 0)
+def test_a_second_signal_cancels_what_runs_at_once(site: Site) -> None:
+    workers = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        site.enqueue("hold", number.name, queue=number.name)
+        workers[number] = site.worker("--queue", number.name, "--drain-timeout", AGES)
+    for number, worker in workers.items():
+        site.noted(f"hold {number.name}")
+        worker.terminate().says("drains").send(number)
+    assert [worker.ends() for worker in workers.values()] == [2, 2]
+    assert [(record.status, record.attempt) for record in site.records("hold")] == [("pending", 0)] * 2
 
 
 def test_two_signals_in_the_same_moment_are_an_escalation_as_well(site: Site) -> None:

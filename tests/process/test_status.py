@@ -64,13 +64,3 @@ def test_status_of_a_backend_that_fails_is_one_line_and_exit_code_1(site: Site) 
         answer = process.answer()
         assert (answer.code, answer.out) == (1, "")
         assert answer.error_line.startswith("Error: ")
-
-
-def test_status_does_not_disturb_a_worker(site: Site) -> None:
-    site.enqueue("hold")
-    worker = site.worker()
-    site.noted("hold ")
-    answer = site.queues("status", "--json").answer()
-    assert json.loads(answer.out)["running"] >= 1
-    site.go()
-    assert worker.stops() == 0
