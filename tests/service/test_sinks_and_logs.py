@@ -144,7 +144,6 @@ def test_an_unexpected_error_brings_its_traceback(caplog: pytest.LogCaptureFixtu
 
 async def test_a_working_day_leaves_no_argument_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async with Shop() as shop:
-        shop.service.bus.subscribe(log_events)
 
         def work(secret: str) -> str:
             raise ValueError
@@ -212,7 +211,6 @@ def test_what_concerns_the_worker_does_not_reach_the_sink() -> None:
 async def test_what_a_task_publishes_arrives_in_order_and_before_its_end() -> None:
     sink = InMemoryQueueEventSink()
     async with Shop(event_config=QueueEventConfig(sink=sink)) as shop:
-        shop.service.bus.subscribe(SinkForwarder(sink))
 
         async def work(context: TaskExecutionContext) -> None:
             context.progress(1, 2, "half")
