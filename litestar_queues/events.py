@@ -24,6 +24,8 @@ __all__ = (
     "EngineEvent",
     "EventBus",
     "InMemoryQueueEventSink",
+    "ListenerDown",
+    "ListenerUp",
     "LoopLagged",
     "Pruned",
     "QueueEvent",
@@ -144,6 +146,21 @@ class BackendUp:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerDown:
+    """Wake-ups from other processes do not arrive; polling goes on. Told once, until they do again."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerUp:
+    """Wake-ups arrive again."""
+
+    seconds: float
+    """How long they did not."""
+
+
+@dataclass(frozen=True, slots=True)
 class RoomFailed:
     """A room met an error that it did not expect; it goes on."""
 
@@ -195,6 +212,8 @@ EngineEvent = (
     | Pruned
     | BackendDown
     | BackendUp
+    | ListenerDown
+    | ListenerUp
     | RoomFailed
     | LoopLagged
     | TaskPublished

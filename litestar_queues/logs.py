@@ -110,6 +110,14 @@ def _up(event: events.BackendUp) -> None:
     worker_log.warning("the store is reached again after %.1f s (%s)", event.seconds, event.room)
 
 
+def _listener_down(event: events.ListenerDown) -> None:
+    worker_log.error("wake-ups do not arrive, new records are found by polling: %s", event.error)
+
+
+def _listener_up(event: events.ListenerUp) -> None:
+    worker_log.warning("wake-ups arrive again after %.1f s", event.seconds)
+
+
 def _broken(event: events.RoomFailed) -> None:
     worker_log.error("%s met an unexpected error and goes on", event.room, exc_info=event.error)
 
@@ -155,6 +163,8 @@ _WRITERS: dict[type[EngineEvent], Callable[[Any], None]] = {
     events.Pruned: _pruned,
     events.BackendDown: _down,
     events.BackendUp: _up,
+    events.ListenerDown: _listener_down,
+    events.ListenerUp: _listener_up,
     events.RoomFailed: _broken,
     events.LoopLagged: _lagged,
     events.TaskPublished: _published,

@@ -66,6 +66,8 @@ class Minter:
         self._injectable = injectable
         self._max_bytes = config.max_payload_bytes
         self._canary = config.scheduler_canary_task
+        self._shared: dict[Task[..., Any], tuple[Any, ...]] = {}
+        """What the records of a registered task have in common where no call changes an option and there is no key."""
 
     def from_call(
         self, task: Task[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -105,11 +107,14 @@ class Minter:
         task.signature.check(args, kwargs, injectable=self._injectable())
         name = task.name
         payload = encode_payload(args, kwargs, task=name, max_bytes=self._max_bytes, names=task.signature.names)
+        shared = self._shared.get(task) if options is task.options else None
+        if shared is not None:
+            return NewRecord._make((new_id(), name, payload, *shared))
         key = options.key
         if key is None and options.unique_by is not None:
             key = task.identity_key(args, kwargs, payload, options)
         metadata = options.metadata
-        return NewRecord(
+        record = NewRecord(
             id=new_id(),
             task=name,
             payload=payload,
@@ -127,6 +132,9 @@ class Minter:
             execution_backend=options.execution_backend,
             execution_profile=options.execution_profile,
         )
+        if options is task.options and key is None and self._registry.get(name) is task:
+            self._shared[task] = record[3:]
+        return record
 
     def _own_backoff(self, name: str, options: TaskOptions) -> bytes | None:
         """The policy as JSON where this call changed it; workers know the task's own."""

@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from threading import Event, Thread
+from queue import Empty, SimpleQueue
+from threading import TIMEOUT_MAX, Thread
 from types import FrameType
 
 __all__ = ("SIGNALS", "ExitGuard", "SignalDesk", "end_process")
@@ -63,22 +64,19 @@ class ExitGuard:
 
     def __init__(self) -> None:
         self.code = CANCELLED
-        self._deadline = float("inf")
-        self._changed = Event()
-        self._thread: Thread | None = None
+        self._deadlines: SimpleQueue[float] = SimpleQueue()
+        # now, not in the signal handler: it may interrupt the main thread while that holds the locks of `threading`
+        Thread(target=self._watch, name="litestar-queues-exit", daemon=True).start()
 
     def end_within(self, seconds: float) -> None:
         """Set the deadline; a later call may only make it earlier."""
-        self._deadline = min(self._deadline, time.monotonic() + seconds)
-        self._changed.set()
-        if self._thread is None:
-            self._thread = Thread(target=self._watch, name="litestar-queues-exit", daemon=True)
-            self._thread.start()
+        self._deadlines.put(time.monotonic() + seconds)  # which one signal may do while another is doing it
 
     def _watch(self) -> None:
-        while (left := self._deadline - time.monotonic()) > 0:
-            self._changed.clear()
-            self._changed.wait(left)
+        deadline = self._deadlines.get()
+        while (left := deadline - time.monotonic()) > 0:
+            with suppress(Empty):
+                deadline = min(deadline, self._deadlines.get(timeout=min(left, TIMEOUT_MAX)))
         end_process(self.code)
 
 

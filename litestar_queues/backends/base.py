@@ -95,6 +95,12 @@ class QueueBackend(ABC):
             A function that ends the subscription.
         """
 
+    def on_listener_change(self, told: Callable[[Exception | None], None] | None) -> None:  # noqa: B027 - few can
+        """Call ``told`` with the reason once wake-ups from other processes break off, and with ``None`` once they work.
+
+        A store whose wake-ups cannot break off has nothing to tell.
+        """
+
     # producers
 
     @abstractmethod

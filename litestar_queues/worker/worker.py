@@ -15,6 +15,7 @@ from litestar_queues.events import WorkerDraining, WorkerStarted, WorkerStopped
 from litestar_queues.ids import new_worker_id
 from litestar_queues.rooms import StoreHealth, wait_for_any
 from litestar_queues.worker.parts import WorkerParts
+from litestar_queues.worker.wakeups import WakeUpWatch
 
 if TYPE_CHECKING:
     from litestar_queues.service import QueueService
@@ -131,6 +132,7 @@ class Worker:
             max_concurrency=self.max_concurrency,
             health=self.health,
         )
+        self.service.backend.on_listener_change(WakeUpWatch(self.service.bus).tell)
         try:
             async with asyncio.TaskGroup() as group:
                 claimers = [group.create_task(claimer.run(parts.draining)) for claimer in parts.claimers]
@@ -145,6 +147,7 @@ class Worker:
         except BaseExceptionGroup as errors:
             raise _first(errors) from errors
         finally:
+            self.service.backend.on_listener_change(None)
             parts.executor.cancel_all("drain")  # none is left unless a room broke
             parts.execution.close()
         return self.report

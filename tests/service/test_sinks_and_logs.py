@@ -95,6 +95,12 @@ CASES: list[tuple[EngineEvent, str, str]] = [
         "the store cannot be reached, it is tried again and again: refused (claimer)",
     ),
     (events.BackendUp("pruner", 3.21), "WARNING", "the store is reached again after 3.2 s (pruner)"),
+    (
+        events.ListenerDown(OSError("refused")),
+        "ERROR",
+        "wake-ups do not arrive, new records are found by polling: refused",
+    ),
+    (events.ListenerUp(3.21), "WARNING", "wake-ups arrive again after 3.2 s"),
     (events.RoomFailed("pruner", KeyError("x")), "ERROR", "pruner met an unexpected error and goes on"),
     (
         events.LoopLagged(2.0),

@@ -14,14 +14,14 @@ from uuid import UUID
 
 from litestar_queues.backends.base import Capabilities, QueueBackend
 from litestar_queues.backends.laws import lost_too_often
-from litestar_queues.backends.postgres.callers import of_caller
+from litestar_queues.backends.postgres.callers import in_part, of_caller
 from litestar_queues.backends.postgres.drivers import Address, Connection
 from litestar_queues.backends.postgres.enqueue import EnqueueDesk, insert
 from litestar_queues.backends.postgres.errors import translate
 from litestar_queues.backends.postgres.lane import Lane, Operation
 from litestar_queues.backends.postgres.listener import Listener
 from litestar_queues.backends.postgres.rows import as_record, as_schedule
-from litestar_queues.backends.postgres.schedules import fire_ticks
+from litestar_queues.backends.postgres.schedules import due_schedules, fire_ticks
 from litestar_queues.backends.postgres.schema import check_schema, ddl, migrate, pending
 from litestar_queues.backends.postgres.statements import Statements
 from litestar_queues.backends.postgres.work import ClaimRequest, WorkDesk
@@ -79,13 +79,10 @@ class PostgresBackend(QueueBackend):
         self._sql = Statements(prefix)
         self._managed = migrate_on_start
         self._clock = clock
-        self._listens = notifications and not address.pooled
-        self._channel = self._sql.channel if self._listens else None
+        listens = notifications and not address.pooled
+        self._channel = self._sql.channel if listens else None
         self._is_open = False
-        self.listener = self._new_listener()
-
-    def _new_listener(self) -> Listener:
-        return Listener(self._address if self._listens else None, self._sql.channel)
+        self.listener = Listener(address if listens else None, self._sql.channel)
 
     # life of the backend
 
@@ -96,7 +93,7 @@ class PostgresBackend(QueueBackend):
         self._enqueue_lane = Lane(self._address, "litestar-queues enqueue")
         self._lane = Lane(self._address, "litestar-queues")
         self._enqueues = EnqueueDesk(self._enqueue_lane, self._sql, channel=self._channel)
-        self._work = WorkDesk(self._work_lane, self._sql, channel=self._channel, on_expired=self.listener.notify)
+        self._work = WorkDesk(self._work_lane, self._sql, channel=self._channel, on_change=self.listener.notify)
         try:
             await self._lane.run(self._prepare)
         except BaseException:
@@ -113,8 +110,7 @@ class PostgresBackend(QueueBackend):
         if not self._is_open:
             return
         self._is_open = False
-        listener, self.listener = self.listener, self._new_listener()
-        await listener.close()
+        await self.listener.close()
         for lane in (self._enqueue_lane, self._work_lane, self._lane):
             await lane.close()
 
@@ -131,17 +127,18 @@ class PostgresBackend(QueueBackend):
         return f"{self._address.label} ({self._address.driver})"
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
-        if not self._is_open:
-            raise self._closed()
+        self._check_open()
         return self.listener.subscribe(wake)
+
+    def on_listener_change(self, told: Callable[[Exception | None], None] | None) -> None:
+        self.listener.on_change = told
 
     # producers
 
     async def enqueue_many(self, records: Sequence[NewRecord], *, connection: Any = None) -> Sequence[Enqueued]:
         if not records:
             return ()
-        if not self._is_open:
-            raise self._closed()
+        self._check_open()
         if connection is not None:
             return await self._enqueue_on(connection, records)
         answers = await self._enqueues.enqueue(records, self._now())
@@ -149,9 +146,10 @@ class PostgresBackend(QueueBackend):
         return answers
 
     async def _enqueue_on(self, given: Any, records: Sequence[NewRecord]) -> Sequence[Enqueued]:
-        connection = await of_caller(given)
+        sql, now, channel = self._sql, self._now(), self._channel
         try:
-            return await insert(connection, self._sql, records, now=self._now(), channel=self._channel)
+            connection = await of_caller(given, sql)
+            return await in_part(connection, sql, lambda: insert(connection, sql, records, now=now, channel=channel))
         except Exception as error:
             ours = translate(error, self._address.label)
             if ours is error:
@@ -171,13 +169,11 @@ class PostgresBackend(QueueBackend):
     # workers
 
     async def claim_many(self, *, worker_id: str, queues: Sequence[str], limit: int, lease: float) -> ClaimBatch:
-        if not self._is_open:
-            raise self._closed()
+        self._check_open()
         return await self._work.claim(ClaimRequest(worker_id, queues, limit, float(lease), self._now()))
 
     async def finish_many(self, completions: Sequence[Completion]) -> Sequence[UUID]:
-        if not self._is_open:
-            raise self._closed()
+        self._check_open()
         refused = await self._work.finish(completions, self._now())
         self.listener.notify()
         return refused
@@ -223,11 +219,7 @@ class PostgresBackend(QueueBackend):
             await self._run("sync_schedule", self._now(), one.name, one.task, one.definition, one.first_at)
 
     async def due_schedules(self, names: Iterable[str]) -> DueSchedules:
-        rows = await self._run("find_schedules", self._now(), list(names))
-        now = rows[0][8] if rows else (await self._run("store_time", self._now()))[0][0]
-        due = [as_schedule(row) for row in rows if row[3] <= now]
-        later = [row[3] for row in rows if row[3] > now]
-        return DueSchedules(due, now, (min(later) - now).total_seconds() if later else None)
+        return await self._on_lane(lambda connection: due_schedules(connection, self._sql, list(names), self._now()))
 
     async def fire_ticks(self, batch: TickBatch) -> int:
         made = await self._on_lane(
@@ -290,8 +282,7 @@ class PostgresBackend(QueueBackend):
         return await self._on_lane(lambda connection: connection.run(self._sql[name], *arguments))
 
     async def _on_lane(self, operation: Operation[T]) -> T:
-        if not self._is_open:
-            raise self._closed()
+        self._check_open()
         return await self._lane.run(operation)
 
     async def _apart(self, operation: Operation[T]) -> T:
@@ -302,5 +293,7 @@ class PostgresBackend(QueueBackend):
         finally:
             await lane.close()
 
-    def _closed(self) -> BackendUnavailableError:
-        return BackendUnavailableError(f"the backend of {self._address.label} is not open: await open() first")
+    def _check_open(self) -> None:
+        if not self._is_open:
+            msg = f"the backend of {self._address.label} is not open: await open() first"
+            raise BackendUnavailableError(msg)

@@ -3,84 +3,111 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from litestar_queues.backends.postgres.drivers import Connection, Row
+from litestar_queues.backends.postgres.drivers import Row, Runner
 from litestar_queues.errors import InvalidArgumentError
 
-__all__ = ("of_caller",)
+if TYPE_CHECKING:
+    from litestar_queues.backends.postgres.statements import Statements
+
+__all__ = ("Borrowed", "in_part", "of_caller")
+
+T = TypeVar("T")
 
 _REFUSAL = (
     "connection={0} is not accepted: use an asyncpg or async psycopg connection, a sqlspec session of one, "
     "or an async SQLAlchemy session or connection"
 )
 
+_WHOLE = ("begin", "commit", ("rollback",))
+_PART = ("savepoint", "savepoint_release", ("savepoint_rollback", "savepoint_release"))
 
-async def of_caller(given: Any) -> Connection:
+
+async def of_caller(given: Any, sql: Statements) -> Borrowed:
     """Find the driver's connection in what the caller gave.
 
     Raises:
         InvalidArgumentError: There is none of a driver that is known here.
     """
-    raw = await _raw(given)
-    match _package(raw):
-        case "asyncpg":
-            return _CallersAsyncpg(raw)
-        case "psycopg" if hasattr(type(raw), "notifies") and inspect.iscoroutinefunction(type(raw).execute):
-            return _CallersPsycopg(raw)
+    raw = await _raw(given, sql)
+    if _is_of("asyncpg", raw) and hasattr(raw, "is_in_transaction"):  # which a pool has not
+        return _CallersAsyncpg(raw)
+    if _is_of("psycopg", raw) and inspect.iscoroutinefunction(getattr(type(raw), "set_autocommit", None)):
+        return _CallersPsycopg(raw)
     raise InvalidArgumentError(_REFUSAL.format(type(given).__name__))
 
 
-async def _raw(given: Any) -> Any:
-    if _package(given) == "sqlalchemy":
-        return await _of_sqlalchemy(given)
+async def in_part(connection: Borrowed, sql: Statements, operation: Callable[[], Awaitable[T]]) -> T:
+    """Run an operation in a part of the caller's transaction that is undone alone, so that their work stays as it was.
+
+    A connection that commits by itself commits all of the operation or nothing.
+    """
+    begin, keep, undo = _PART if connection.in_transaction else _WHOLE
+    await connection.run(sql[begin])
+    try:
+        answer = await operation()
+    except BaseException:
+        with suppress(Exception):  # a connection that is lost has undone it
+            for name in undo:
+                await connection.run(sql[name])
+        raise
+    await connection.run(sql[keep])
+    return answer
+
+
+async def _raw(given: Any, sql: Statements) -> Any:
+    if _is_of("sqlalchemy", given):
+        return await _of_sqlalchemy(given, sql)
     inner = getattr(given, "connection", None)
-    return inner if _package(given) == "sqlspec" and inner is not None else given
+    return inner if _is_of("sqlspec", given) and inner is not None else given
 
 
-async def _of_sqlalchemy(given: Any) -> Any:
-    connection = given.connection() if hasattr(given, "sync_session") else given
-    if inspect.isawaitable(connection):
-        connection = await connection
-    pooled = await connection.get_raw_connection()
-    return pooled.driver_connection
+async def _of_sqlalchemy(given: Any, sql: Statements) -> Any:
+    if inspect.iscoroutinefunction(getattr(type(given), "connection", None)):
+        given = await given.connection()
+    if not hasattr(given, "get_raw_connection"):
+        return None
+    # neither SQLAlchemy nor its asyncpg begins a transaction before the first statement that goes through them
+    await given.exec_driver_sql(sql["begin_of_caller"])
+    return (await given.get_raw_connection()).driver_connection
 
 
-def _package(value: Any) -> str:
-    return type(value).__module__.partition(".")[0]
+def _is_of(package: str, value: Any) -> bool:
+    """Whether its class, or one that it was made of, comes from the package, which need not be installed."""
+    return any(kind.__module__.partition(".")[0] == package for kind in type(value).__mro__)
 
 
-class _Borrowed(Connection):
+class Borrowed(Runner):
     """A connection that is not ours to close."""
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
 
-    async def run_script(self, sql: str) -> None:
-        raise NotImplementedError
-
-    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
-        raise NotImplementedError
-
     @property
-    def is_closed(self) -> bool:
-        return False
-
-    async def close(self) -> None:
-        """Leave it as it is."""
-
-    def cut(self) -> None:
-        """Leave it as it is."""
+    @abstractmethod
+    def in_transaction(self) -> bool:
+        """Whether what it runs is committed by the caller."""
 
 
-class _CallersAsyncpg(_Borrowed):
+class _CallersAsyncpg(Borrowed):
+    @property
+    def in_transaction(self) -> bool:
+        return bool(self.raw.is_in_transaction())
+
     async def run(self, sql: str, *arguments: Any) -> Sequence[Row]:
         rows: Sequence[Row] = await self.raw.fetch(sql, *arguments)
         return rows
 
 
-class _CallersPsycopg(_Borrowed):
+class _CallersPsycopg(Borrowed):
+    @property
+    def in_transaction(self) -> bool:
+        return not self.raw.autocommit or self.raw.info.transaction_status != self.raw.info.transaction_status.IDLE
+
     async def run(self, sql: str, *arguments: Any) -> Sequence[Row]:
         from psycopg import AsyncRawCursor
         from psycopg.rows import tuple_row

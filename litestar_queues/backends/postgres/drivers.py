@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from litestar_queues.errors import MissingDependencyError, QueueConfigurationError
 
-__all__ = ("Address", "Connection", "connect")
+__all__ = ("Address", "Connection", "Row", "Runner", "connect")
 
 Row = Sequence[Any]
 
@@ -24,6 +24,7 @@ _SETTINGS = {
     "jit": "off",
 }
 _DRIVERS = ("asyncpg", "psycopg")
+_ENDED = "the server ended the connection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +72,24 @@ class Address:
         return f"postgresql database {name or '(default)'} on {where}"
 
 
-class Connection(ABC):
-    """One connection; it commits by itself unless a transaction was begun by a statement."""
+class Runner(ABC):
+    """What runs statements: a connection of ours, or a caller's."""
 
     @abstractmethod
     async def run(self, sql: str, *arguments: Any) -> Sequence[Row]:
         """Run one statement and give its rows."""
+
+
+class Connection(Runner):
+    """One connection; it commits by itself unless a transaction was begun by a statement."""
 
     @abstractmethod
     async def run_script(self, sql: str) -> None:
         """Run several statements without arguments."""
 
     @abstractmethod
-    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
-        """Hand over each notification until the connection ends; raises what ended it."""
+    async def listen(self, channel: str, heard: Callable[[], None]) -> None:
+        """Call once it listens, and for each notification, until the connection ends; raises what ended it."""
 
     @property
     @abstractmethod
@@ -141,13 +146,13 @@ class _AsyncpgConnection(Connection):
     async def run_script(self, sql: str) -> None:
         await self.raw.execute(sql)
 
-    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
+    async def listen(self, channel: str, heard: Callable[[], None]) -> None:
         ended = asyncio.Event()
         self.raw.add_termination_listener(lambda _: ended.set())
-        await self.raw.add_listener(channel, lambda _c, _p, _n, payload: heard(payload))
+        await self.raw.add_listener(channel, lambda *_: heard())
+        heard()
         await ended.wait()
-        msg = "the server ended the connection"
-        raise ConnectionResetError(msg)
+        raise ConnectionResetError(_ENDED)
 
     @property
     def is_closed(self) -> bool:
@@ -192,10 +197,12 @@ class _PsycopgConnection(Connection):
     async def run_script(self, sql: str) -> None:
         await self._cursor.execute(sql)
 
-    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
+    async def listen(self, channel: str, heard: Callable[[], None]) -> None:
         await self._cursor.execute(f"listen {channel}")
-        async for notice in self.raw.notifies():
-            heard(notice.payload)
+        heard()
+        async for _ in self.raw.notifies():
+            heard()
+        raise ConnectionResetError(_ENDED)
 
     @property
     def is_closed(self) -> bool:

@@ -15,7 +15,7 @@ from litestar_queues.records import Enqueued, NewRecord
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from litestar_queues.backends.postgres.drivers import Connection
+    from litestar_queues.backends.postgres.drivers import Connection, Runner
     from litestar_queues.backends.postgres.lane import Lane
     from litestar_queues.backends.postgres.statements import Statements
 
@@ -29,7 +29,7 @@ _TRIES = 5
 
 
 async def insert(
-    connection: Connection, sql: Statements, records: Sequence[NewRecord], *, now: datetime | None, channel: str | None
+    connection: Runner, sql: Statements, records: Sequence[NewRecord], *, now: datetime | None, channel: str | None
 ) -> list[Enqueued]:
     """Insert records inside the transaction that is open, or in one statement.
 
@@ -89,7 +89,7 @@ def _shared(first: NewRecord, now: datetime | None, channel: str | None) -> Any:
 
 
 async def _insert_keyed(
-    connection: Connection, sql: Statements, group: Sequence[NewRecord], arguments: Any, now: datetime | None
+    connection: Runner, sql: Statements, group: Sequence[NewRecord], arguments: Any, now: datetime | None
 ) -> dict[UUID, UUID]:
     """Insert records with keys; gives the holder of the key for each that was not made."""
     holders: dict[UUID, UUID] = {}
@@ -144,6 +144,9 @@ class EnqueueDesk:
         try:
             while self._waiting:
                 calls, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
+                calls = [call for call in calls if not call[2].done()]  # others were cancelled before their turn
+                if not calls:
+                    continue
                 try:
                     await self._together(calls)
                 except BackendUnavailableError as error:

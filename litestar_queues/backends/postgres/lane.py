@@ -72,8 +72,7 @@ class Lane:
         async with self._turn:
             for left in reversed(range(_TRIES)):
                 try:
-                    async with asyncio.timeout(_PATIENCE):
-                        return await operation(await self._connected())
+                    return await self._patiently(operation)
                 except Exception as error:
                     await self._clean_up(error)
                     if left and is_transient(error):
@@ -83,6 +82,15 @@ class Lane:
                         raise
                     raise ours from error
             raise AssertionError
+
+    async def _patiently(self, operation: Operation[T]) -> T:
+        # cut before it is cancelled: psycopg would ask the server to cancel, and wait for its answer
+        cut = asyncio.get_running_loop().call_later(_PATIENCE, self._drop)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await operation(await self._connected())
+        finally:
+            cut.cancel()
 
     async def _clean_up(self, error: Exception) -> None:
         """Leave a broken connection behind; on a whole one, no transaction."""

@@ -57,7 +57,8 @@ class Listener:
             self._loop.call_soon(wake)
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and let the subscribers go."""
+        self._wakes, self._told = (), False
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -72,9 +73,7 @@ class Listener:
             began = loop.time()
             try:
                 connection = await connect(self._address, application="litestar-queues listener")
-                self._tell(None)
-                self.notify()  # what was said while nobody listened
-                await connection.listen(self._channel, lambda _: self.notify())
+                await connection.listen(self._channel, self._heard)
             except Exception as error:
                 self._tell(translate(error, self._address.label))
             finally:
@@ -82,6 +81,11 @@ class Listener:
                     connection.cut()
             pause = _FIRST_PAUSE if loop.time() - began > _CALM else min(_LONGEST_PAUSE, pause * 2)
             await asyncio.sleep(pause)
+
+    def _heard(self) -> None:
+        """It listens, be it for the first time: something may have been said while nobody did."""
+        self._tell(None)
+        self.notify()
 
     def _tell(self, error: Exception | None) -> None:
         if (error is not None) != self._told:

@@ -1,4 +1,4 @@
-"""In: the due ticks of one schedule. Out: each tick's record, written once, ever, in one transaction."""
+"""In: the time. Out: the schedules that are due, and each tick's record, written once, ever, in one transaction."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from litestar_queues.backends.postgres.enqueue import insert
+from litestar_queues.backends.postgres.rows import as_schedule
+from litestar_queues.ticks import DueSchedules
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -14,7 +16,18 @@ if TYPE_CHECKING:
     from litestar_queues.backends.postgres.statements import Statements
     from litestar_queues.ticks import TickBatch
 
-__all__ = ("fire_ticks",)
+__all__ = ("due_schedules", "fire_ticks")
+
+
+async def due_schedules(
+    connection: Connection, sql: Statements, names: list[str], now: datetime | None
+) -> DueSchedules:
+    """Those of the named schedules that are due, and the seconds until the next of the others is."""
+    rows = await connection.run(sql["find_schedules"], now, names)
+    looked_at = rows[0][8] if rows else (await connection.run(sql["store_time"], now))[0][0]
+    due = [as_schedule(row) for row in rows if row[3] <= looked_at]
+    later = [row[3] for row in rows if row[3] > looked_at]
+    return DueSchedules(due, looked_at, (min(later) - looked_at).total_seconds() if later else None)
 
 
 async def fire_ticks(

@@ -20,7 +20,7 @@ async def migrate(connection: Connection, sql: Statements) -> list[str]:
     await connection.run(sql["lock_schema"])
     version = await _version(connection, sql)
     _refuse_newer(version, sql)
-    if version == 0 and sql.schema is not None:
+    if sql.schema is not None and not (await connection.run(sql["namespace_exists"], sql.schema))[0][0]:
         await connection.run_script(f"create schema if not exists {sql.schema}")
     lacking = sql.migrations[version:]
     for migration in lacking:

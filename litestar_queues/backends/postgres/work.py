@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 from uuid import UUID
@@ -13,6 +14,8 @@ from uuid import UUID
 import msgspec
 
 from litestar_queues.backends.laws import storable, summary
+from litestar_queues.backends.postgres.starts import Starts
+from litestar_queues.errors import BackendError
 from litestar_queues.ids import new_token
 from litestar_queues.outcomes import Cancelled, Completed, Completion, Failed, Released, Retried, RunError, Snoozed
 from litestar_queues.records import Claim, ClaimBatch
@@ -26,11 +29,6 @@ __all__ = ("ClaimRequest", "WorkDesk")
 
 _MOST_ROUNDS = 20
 _MOST_PROMOTED = 5_000
-_SLOW = 0.02
-"""Seconds from which a claim is thought to wade through dead rows."""
-_SLOW_IN_A_ROW = 3
-_PATIENCE = 10
-"""So many of them are followed by claims that begin where the last one ended, for this many times their length."""
 
 Key = tuple[UUID, int]
 
@@ -52,17 +50,20 @@ class _Finish:
     future: asyncio.Future[set[Key]]
 
 
+_Claim = tuple[ClaimRequest, asyncio.Future[ClaimBatch]]
+
+
 class WorkDesk:
     """Gathers what a worker asks for while a statement is under way into the next one."""
 
-    def __init__(self, lane: Lane, sql: Statements, *, channel: str | None, on_expired: Callable[[], None]) -> None:
+    def __init__(self, lane: Lane, sql: Statements, *, channel: str | None, on_change: Callable[[], None]) -> None:
         self._lane = lane
         self._sql = sql
         self._channel = channel
-        self._on_expired = on_expired
+        self._on_change = on_change
         self._finishes: list[_Finish] = []
-        self._claims: list[tuple[ClaimRequest, asyncio.Future[ClaimBatch]]] = []
-        self._starts = _Starts()
+        self._claims: list[_Claim] = []
+        self._starts = Starts()
         self._serving: asyncio.Task[None] | None = None
 
     async def finish(self, completions: Sequence[Completion], now: datetime | None) -> list[UUID]:
@@ -105,26 +106,40 @@ class WorkDesk:
                 await asyncio.sleep(0)  # what ended in this step of the loop and what it makes room for come together
                 finishes, self._finishes = self._finishes, []
                 claim = self._claims.pop(0) if self._claims else None
-                try:
-                    accepted, batch = await self._lane.run(
-                        lambda connection, finishes=finishes, claim=claim: self._work(  # type: ignore[misc]
-                            connection, finishes, claim and claim[0]
-                        )
-                    )
-                except BaseException as error:
-                    for future in [*(one.future for one in finishes), *([claim[1]] if claim else ())]:
-                        if not future.done():
-                            future.set_exception(error)
-                    if not isinstance(error, Exception):
-                        raise
-                    continue
-                for one in finishes:
-                    if not one.future.done():
-                        one.future.set_result(accepted & {(done.id, done.token) for done in one.completions})
-                if claim is not None and not claim[1].done():
-                    claim[1].set_result(batch)
+                if claim is not None and claim[1].done():  # it was cancelled before its turn
+                    claim = None
+                await self._together(finishes, claim)
         finally:
             self._serving = None
+
+    async def _together(self, finishes: Sequence[_Finish], claim: _Claim | None) -> None:
+        try:
+            accepted, batch = await self._lane.run(
+                lambda connection: self._work(connection, finishes, claim and claim[0])
+            )
+        except BaseException as error:
+            for future in [*(one.future for one in finishes), *([claim[1]] if claim else ())]:
+                if not future.done():
+                    future.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for one in finishes:
+            if not one.future.done():
+                one.future.set_result(accepted & {(done.id, done.token) for done in one.completions})
+        if claim is None:
+            return
+        if not claim[1].done():
+            claim[1].set_result(batch)
+        elif batch.claims:
+            await self._release(batch.claims, claim[0].now)
+
+    async def _release(self, claims: Sequence[Claim], now: datetime | None) -> None:
+        """Give back what a cancelled claim got, rather than let it wait for the end of its lease."""
+        released = [Completion(one.id, one.token, Released()) for one in claims]
+        with suppress(BackendError):
+            await self._lane.run(lambda connection: self._end(connection, released, now))
+        self._on_change()
 
     async def _work(
         self, connection: Connection, finishes: Sequence[_Finish], request: ClaimRequest | None
@@ -149,7 +164,7 @@ class WorkDesk:
             expired, next_due_in = row[2], row[3]
             if expired:
                 await connection.run(self._sql["expire_many"], now, expired)
-                self._on_expired()
+                self._on_change()
             elif not promoted and next_due_in is not None and next_due_in <= 0:
                 # the statement has held nothing, lest it pass over a more urgent one among them
                 queues = list(request.queues)
@@ -220,46 +235,6 @@ class WorkDesk:
             ended += await connection.run(self._sql["give_back_many"], now, *columns, self._channel)
         tokens = {one.id: one.token for one in completions}
         return {(row[0], tokens[row[0]]) for row in ended}
-
-
-@dataclass(slots=True)
-class _Starts:
-    """Where claims begin in each queue.
-
-    A transaction that is left open somewhere on the server keeps dead rows from being removed, and a claim from the
-    front of the queue wades through all that was ever claimed since. Then most claims begin where the last one ended,
-    and only now and then one looks at the front, for records that came back or are more urgent.
-    """
-
-    _positions: dict[str, tuple[int, datetime, UUID]] = field(default_factory=dict)
-    _until: float = 0.0
-    _slow: int = 0
-
-    @property
-    def left(self) -> float:
-        """Seconds for which claims may pass over what is at the front; 0 as a rule."""
-        return max(0.0, self._until - time.monotonic())
-
-    def now(self) -> tuple[list[Any], ...]:
-        """The arguments of a claim."""
-        if time.monotonic() >= self._until or not self._positions:
-            return [], [], [], []
-        positions = self._positions.items()
-        return tuple(map(list, zip(*((queue, *position) for queue, position in positions), strict=True)))
-
-    def learn(self, row: Sequence[Any], seconds: float) -> None:
-        """Note how far a claim came, and whether it was slow."""
-        now = time.monotonic()
-        from_front = now >= self._until
-        if row[4] is not None:
-            for queue, rank, due_at, record_id in zip(row[6], row[17], row[18], row[4], strict=True):
-                self._positions[queue] = (rank, due_at, record_id)
-        if not from_front:
-            return
-        self._slow = self._slow + 1 if seconds > _SLOW else 0
-        self._until = now + _PATIENCE * seconds if self._slow >= _SLOW_IN_A_ROW else 0.0
-        if not self._slow:
-            self._positions.clear()
 
 
 def _claims(row: Sequence[Any]) -> list[Claim]:

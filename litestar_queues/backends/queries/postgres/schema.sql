@@ -2,6 +2,10 @@
 -- name: schema_exists
 select to_regclass('lq_schema') is not null
 
+-- Whether the schema is there: to ask for one that is needs the right to create another.
+-- name: namespace_exists
+select to_regnamespace($1::text) is not null
+
 -- The latest applied migration.
 -- name: schema_version
 select max(version) from lq_schema
@@ -21,6 +25,14 @@ begin
 -- End a transaction well.
 -- name: commit
 commit
+
+-- End a transaction as if it had not been.
+-- name: rollback
+rollback
+
+-- Let a library begin the transaction that it puts off until a first statement.
+-- name: begin_of_caller
+select 1
 
 -- Begin a part of the caller's transaction that is undone alone.
 -- name: savepoint
