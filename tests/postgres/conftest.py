@@ -37,10 +37,10 @@ class Area:
         self._stack.push_async_callback(backend.close)
         return backend
 
-    async def connect(self, **options: Any) -> Any:
+    async def connect(self, **settings: str) -> Any:
         """A connection that finds the tables by ``lq_...``, open until the test ends."""
         connection = await asyncpg.connect(
-            self.server.url().replace("+asyncpg", ""), server_settings={"search_path": self.schema}, **options
+            self.server.url().replace("+asyncpg", ""), server_settings={"search_path": self.schema, **settings}
         )
         self._stack.callback(connection.terminate)
         return connection

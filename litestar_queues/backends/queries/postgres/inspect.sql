@@ -21,7 +21,9 @@ from lq_done where id = any($1::uuid[])
         null::timestamptz as completed_at, lease_until, worker_id, null::text as result, error, errors, progress, metadata, lost_leases, cancel_requested,
         execution_backend, execution_profile, schedule
     from lq_live
-    where (id < $1::uuid or $1::uuid is null) and (status = $2::text or $2::text is null)
+    -- without this a page of one table's state would first go through the other one
+    where ($2::text in ('pending', 'scheduled', 'running') or $2::text is null)
+        and (id < $1::uuid or $1::uuid is null) and (status = $2::text or $2::text is null)
         and (queue = $3::text or $3::text is null) and (task = $4::text or $4::text is null)
         and (key = $5::text or $5::text is null) and (schedule = $6::text or $6::text is null)
     order by id desc limit $7::integer
@@ -33,7 +35,8 @@ union all
         completed_at, null::timestamptz as lease_until, worker_id, result, error, errors, progress, metadata, lost_leases, cancel_requested,
         execution_backend, execution_profile, schedule
     from lq_done
-    where (id < $1::uuid or $1::uuid is null) and (status = $2::text or $2::text is null)
+    where ($2::text in ('completed', 'failed', 'cancelled') or $2::text is null)
+        and (id < $1::uuid or $1::uuid is null) and (status = $2::text or $2::text is null)
         and (queue = $3::text or $3::text is null) and (task = $4::text or $4::text is null)
         and (key = $5::text or $5::text is null) and (schedule = $6::text or $6::text is null)
     order by id desc limit $7::integer

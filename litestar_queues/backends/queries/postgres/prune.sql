@@ -3,7 +3,7 @@
 -- name: prune_many
 with clock (at) as (select coalesce($1::timestamptz, now())),
 old as materialized (
-    select id from lq_done
+    select ctid as place from lq_done
     where status = $2::text
         and completed_at < coalesce($1::timestamptz, now()) - make_interval(secs => $3::double precision)
         and (unique_until is null or unique_until <= (select at from clock))
@@ -11,7 +11,8 @@ old as materialized (
     limit $4::integer
     for update skip locked
 ),
-gone as (delete from lq_done using old where lq_done.id = old.id returning queue, completed_at),
+-- by place: without the settings of a session, as behind a pooler, a join on the id goes through the whole table
+gone as (delete from lq_done where ctid = any(array(select place from old)) returning queue, completed_at),
 canary as ( -- it must be known for longer than its records are kept
     insert into lq_count (queue, status, n)
     select queue, 'last_pruned_at', (extract(epoch from max(completed_at)) * 1000000)::bigint

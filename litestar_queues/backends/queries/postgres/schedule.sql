@@ -52,9 +52,12 @@ update lq_schedule set paused = $2::boolean where name = $1::text returning name
 
 -- Delete ticks of long ago.
 -- name: prune_ticks
-with old as (select schedule, at from lq_tick where fired_at < $1::timestamptz order by fired_at limit $2::integer)
-delete from lq_tick using old where lq_tick.schedule = old.schedule and lq_tick.at = old.at
-returning lq_tick.at
+with old as materialized (
+    select ctid as place from lq_tick where fired_at < $1::timestamptz order by fired_at limit $2::integer
+    for update skip locked
+)
+delete from lq_tick where ctid = any(array(select place from old))
+returning at
 
 -- Delete schedules that no worker has vouched for since.
 -- name: prune_schedules

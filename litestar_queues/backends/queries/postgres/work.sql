@@ -92,14 +92,15 @@ from ordered
 -- Make delayed records of the named queues, or of every queue, pending that are due.
 -- name: promote
 with due as materialized (
-    select id from lq_live
+    select ctid as place from lq_live
     where status = 'scheduled' and due_at <= coalesce($1::timestamptz, now())
         and (queue = any($3::text[]) or $4::boolean and queue <> 'litestar-queues.canary')
     order by due_at, queue
     limit $2::integer
     for update skip locked
 )
-update lq_live set status = 'pending' from due where lq_live.id = due.id
+-- by place: without the settings of a session, as behind a pooler, a join on the id may go through the whole table
+update lq_live set status = 'pending' where ctid = any(array(select place from due))
 
 -- Cancel waiting records that expired before a worker could start them.
 -- name: expire_many
