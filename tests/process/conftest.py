@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.harness import APP, Site
+from tests.process.apps import APP
+from tests.process.harness import Site
 
 
 @pytest.fixture

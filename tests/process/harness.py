@@ -1,4 +1,4 @@
-"""In: a folder and the text of an app. Out: real processes that work on it, and what became of its records."""
+"""In: a folder with an app. Out: real processes that work on it, and what became of its records."""
 
 from __future__ import annotations
 
@@ -19,93 +19,18 @@ from typing import Any
 
 import psutil
 
-from litestar_queues.backends.sqlite import SQLiteBackend
+from litestar_queues import QueueConfig
+from litestar_queues.backends import create_backend
+from litestar_queues.backends.base import QueueBackend
 from litestar_queues.records import QueuedTaskRecord, RecordFilter
 from tests.builders import make_record
 
-__all__ = ("APP", "PATIENCE", "STARTED", "TASKS", "Answer", "Process", "Site", "free_port", "until")
+__all__ = ("PATIENCE", "STARTED", "Answer", "Process", "Site", "free_port", "until")
 
 SCRIPTS = Path(sys.executable).parent
 PATIENCE = 40.0
 """Seconds after which whatever was waited for will not happen any more; below pytest's own limit."""
 STARTED = "litestar queues worker started"
-
-TASKS = '''
-import asyncio
-import time
-from pathlib import Path
-
-from litestar_queues import task
-
-
-def note(line):
-    with open("notes.txt", "a") as notes:
-        notes.write(f"{line}\\n")
-
-
-@task
-async def greet(name="you"):
-    note(f"greet {name}")
-
-
-@task
-async def hold(name=""):
-    """Wait on the loop until the file `go` is there."""
-    note(f"hold {name}")
-    while not Path("go").exists():
-        await asyncio.sleep(0.02)
-    note(f"held {name}")
-
-
-@task
-def hold_thread():
-    note("hold_thread")
-    while not Path("go").exists():
-        time.sleep(0.02)
-
-
-@task
-async def swallow():
-    """Take no notice of cancellation."""
-    note("swallow")
-    while True:
-        try:
-            await asyncio.sleep(3600)
-        except asyncio.CancelledError:
-            note("swallowed")
-
-
-@task
-def block_thread():
-    note("block_thread")
-    time.sleep(3600)
-
-
-@task
-async def block_loop():
-    note("block_loop")
-    time.sleep(3600)
-
-
-@task
-async def block_loop_on_go():
-    await hold("block_loop_on_go")
-    time.sleep(3600)
-
-
-@task("scheduler.heartbeat", interval=1)
-async def heartbeat():
-    note("heartbeat")
-'''
-
-APP = f"""
-from litestar import Litestar
-
-from litestar_queues import QueuePlugin
-{TASKS}
-
-app = Litestar(plugins=[QueuePlugin()])
-"""
 
 
 def until(what: str, check: Callable[[], Any], *, within: float = PATIENCE, more: Callable[[], str] = str) -> None:
@@ -312,9 +237,9 @@ class Site:
         with contextlib.closing(sqlite3.connect(self.database)) as connection, connection:
             connection.execute(statement)
 
-    def _ask(self, question: Callable[[SQLiteBackend], Any]) -> Any:
+    def _ask(self, question: Callable[[QueueBackend], Any]) -> Any:
         async def ask() -> Any:
-            backend = SQLiteBackend(self.database)
+            backend = create_backend(QueueConfig(queue_backend=f"sqlite:///{self.database}"))
             await backend.open()
             try:
                 return await question(backend)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.harness import APP, Site
+from tests.process.apps import APP
+from tests.process.harness import Site
 
 pytestmark = pytest.mark.process
 

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from tests.process.harness import APP, STARTED, Answer, Site
+from tests.process.apps import APP
+from tests.process.harness import STARTED, Answer, Site
 
 pytestmark = pytest.mark.process
 

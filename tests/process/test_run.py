@@ -7,7 +7,8 @@ import signal
 import httpx
 import pytest
 
-from tests.process.harness import APP, PATIENCE, STARTED, Site, free_port, until
+from tests.process.apps import APP
+from tests.process.harness import PATIENCE, STARTED, Site, free_port, until
 
 pytestmark = pytest.mark.process
 

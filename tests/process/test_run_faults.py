@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tests.process.harness import APP, STARTED, Site, free_port, until
+from tests.process.apps import APP
+from tests.process.harness import STARTED, Site, free_port, until
 
 pytestmark = pytest.mark.process
 

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.process.harness import APP, Site, until
+from tests.process.apps import APP
+from tests.process.harness import Site, until
 
 pytestmark = pytest.mark.process
 

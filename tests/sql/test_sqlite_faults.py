@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from litestar_queues.backends import sqlite_errors
 from litestar_queues.backends.migrations import load_migrations
-from litestar_queues.backends.sqlite import SQLiteBackend
+from litestar_queues.backends.sqlite import SQLiteBackend, errors
 from litestar_queues.errors import (
     BackendError,
     BackendUnavailableError,
@@ -46,7 +45,7 @@ async def backend(path: Path) -> AsyncIterator[SQLiteBackend]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_errors, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(errors, "BUSY_TIMEOUT", 0.05)
 
 
 @pytest.fixture

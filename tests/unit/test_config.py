@@ -20,6 +20,9 @@ SEVEN_DAYS, THIRTY_DAYS = 7 * 86_400.0, 30 * 86_400.0
 FROM_ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "queue_backend": ("sqlite:///work.db", "sqlite:///work.db"),
     "sqlite_synchronous": ("NORMAL", "NORMAL"),
+    "postgres_prefix": ("jobs.lq_", "jobs.lq_"),
+    "postgres_notifications": ("off", False),
+    "postgres_pooler": ("yes", True),
     "migrate_on_start": ("false", False),
     "execution_backend": ("immediate", "immediate"),
     "max_payload_bytes": ("2048", 2048),
@@ -56,6 +59,9 @@ FROM_ENVIRONMENT: dict[str, tuple[str, Any]] = {
 
 WRONG: dict[str, tuple[Any, ...]] = {
     "sqlite_synchronous": ("OFF", "full", None),
+    "postgres_prefix": ("", None, 5),
+    "postgres_notifications": (1, "on", None),
+    "postgres_pooler": (0, None),
     "migrate_on_start": (1, "yes", None),
     "execution_backend": ("remote", None),
     "max_payload_bytes": (0, 65 * 2**20, 1.5, True, "1024"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from litestar_queues.backends.sqlite import SQLiteBackend
-from litestar_queues.backends.sqlite_log_events import LogEvents
+from litestar_queues.backends.sqlite.log_events import LogEvents
 from tests.builders import make_record
 
 LONG = 20.0

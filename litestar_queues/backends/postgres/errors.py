@@ -64,11 +64,13 @@ def _by_state(state: str, text: str, where: str) -> QueueError:
 
 def _without_state(error: Exception, where: str) -> Exception:
     """Errors of the way to the server have no SQLSTATE; errors in arguments come from the driver's encoders."""
+    if _is_of_driver(error, "DataError") or isinstance(error, (UnicodeError, OverflowError)):
+        return InvalidArgumentError(f"a value cannot be stored: {error}")
+    if _is_of_driver(error, "InternalClientError"):  # asyncpg, between the server's good-bye and the end of the line
+        return BackendUnavailableError(f"{where} cannot be reached: the connection broke")
     if isinstance(error, (OSError, TimeoutError)) or _is_of_driver(error, "InterfaceError", "OperationalError"):
         text = " ".join(str(error).split()) or "it does not answer in time"
         return BackendUnavailableError(f"{where} cannot be reached: {text}")
-    if _is_of_driver(error, "DataError") or isinstance(error, (UnicodeError, OverflowError)):
-        return InvalidArgumentError(f"a value cannot be stored: {error}")
     return error
 
 

@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heapreplace
 from uuid import UUID
 
 from litestar_queues.backends.laws import EXPIRED
-from litestar_queues.backends.memory_rows import Heap, Queue, Row
+from litestar_queues.backends.memory.rows import Heap, Queue, Row
 from litestar_queues.records import CANARY_QUEUE, Enqueued
 from litestar_queues.status import TERMINAL, TaskStatus
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from litestar_queues.backends.sqlite_thread import Work
+from litestar_queues.backends.sqlite.calls import Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import from_micros
 from litestar_queues.codec import decode_json, decode_payload

@@ -17,20 +17,35 @@ from uuid import UUID
 
 import msgspec
 
-from litestar_queues.backends import (
-    sqlite_claim,
-    sqlite_enqueue,
-    sqlite_finish,
-    sqlite_rows,
-    sqlite_schedules,
-    sqlite_steer,
-)
 from litestar_queues.backends.base import Capabilities, QueueBackend
 from litestar_queues.backends.migrations import load_migrations
-from litestar_queues.backends.sqlite_errors import translate
-from litestar_queues.backends.sqlite_file import DatabaseFile
-from litestar_queues.backends.sqlite_thread import Operation, ReaderThread, Work, WriterThread
-from litestar_queues.backends.sqlite_watcher import Watcher
+from litestar_queues.backends.sqlite.calls import Operation, Work
+from litestar_queues.backends.sqlite.claim import ClaimRequest, claim, peek
+from litestar_queues.backends.sqlite.enqueue import enqueue, enqueue_on
+from litestar_queues.backends.sqlite.errors import translate
+from litestar_queues.backends.sqlite.file import DatabaseFile
+from litestar_queues.backends.sqlite.finish import finish, renew, save_progress
+from litestar_queues.backends.sqlite.rows import canary_completed_at, get_records, ledger, list_records, statistics
+from litestar_queues.backends.sqlite.schedules import (
+    due_schedules,
+    fire_ticks,
+    list_schedules,
+    pause_schedule,
+    prune_ticks,
+    sync_schedules,
+)
+from litestar_queues.backends.sqlite.steer import (
+    cancel,
+    cancel_requests,
+    peek_old,
+    peek_stale,
+    prune,
+    rescue,
+    rescue_predecessor,
+    retry,
+)
+from litestar_queues.backends.sqlite.thread import ReaderThread, WriterThread
+from litestar_queues.backends.sqlite.watcher import Watcher
 from litestar_queues.clock import Clock
 from litestar_queues.errors import BackendUnavailableError
 from litestar_queues.outcomes import Completion, Released
@@ -129,25 +144,23 @@ class SQLiteBackend(QueueBackend):
         if not records:
             return ()
         if connection is not None:
-            return await sqlite_enqueue.enqueue_on(connection, records, self._clock.micros(), self._file)
+            return await enqueue_on(connection, records, self._clock.micros(), self._file)
         if self._writer is None:
             raise self._closed()
-        return await self._writer.submit_together(sqlite_enqueue.enqueue, records)
+        return await self._writer.submit_together(enqueue, records)
 
     async def cancel_many(self, ids: Sequence[UUID], *, include_running: bool = False) -> Mapping[UUID, TaskStatus]:
-        return await self._write(partial(sqlite_steer.cancel, ids=ids, include_running=include_running), wakes=True)
+        return await self._write(partial(cancel, ids=ids, include_running=include_running), wakes=True)
 
     async def retry_many(self, ids: Sequence[UUID]) -> Sequence[UUID]:
-        return await self._write(partial(sqlite_steer.retry, ids=ids), wakes=True)
+        return await self._write(partial(retry, ids=ids), wakes=True)
 
     # workers
 
     async def claim_many(self, *, worker_id: str, queues: Sequence[str], limit: int, lease: float) -> ClaimBatch:
         names = msgspec.json.encode(list(dict.fromkeys(queues))).decode() if queues else None
-        request = sqlite_claim.ClaimRequest(worker_id, names, limit, lease)
-        claiming = self._write(
-            partial(sqlite_claim.claim, request=request), peek=partial(sqlite_claim.peek, request=request)
-        )
+        request = ClaimRequest(worker_id, names, limit, lease)
+        claiming = self._write(partial(claim, request=request), peek=partial(peek, request=request))
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -155,72 +168,72 @@ class SQLiteBackend(QueueBackend):
             raise
 
     async def finish_many(self, completions: Sequence[Completion]) -> Sequence[UUID]:
-        return await self._write(partial(sqlite_finish.finish, completions=completions), wakes=True)
+        return await self._write(partial(finish, completions=completions), wakes=True)
 
     async def renew_many(self, held: Sequence[Held], *, lease: float) -> Renewal:
         if not held:
             return Renewal((), ())
-        return await self._write(partial(sqlite_finish.renew, held=held, lease=lease))
+        return await self._write(partial(renew, held=held, lease=lease))
 
     async def cancel_requests(self, worker_id: str) -> Sequence[UUID]:
-        return await self._read(partial(sqlite_steer.cancel_requests, worker_id=worker_id))
+        return await self._read(partial(cancel_requests, worker_id=worker_id))
 
     async def save_progress(self, progress: Mapping[Held, bytes]) -> None:
         if progress:
-            await self._write(partial(sqlite_finish.save_progress, progress=progress))
+            await self._write(partial(save_progress, progress=progress))
 
     async def rescue_many(self, *, limit: int, max_lost_leases: int) -> Sequence[Rescued]:
-        operation = partial(sqlite_steer.rescue, limit=limit, max_lost_leases=max_lost_leases)
-        return await self._write(operation, peek=sqlite_steer.peek_stale, wakes=True)
+        operation = partial(rescue, limit=limit, max_lost_leases=max_lost_leases)
+        return await self._write(operation, peek=peek_stale, wakes=True)
 
     async def rescue_predecessor(self, worker_id: str, *, max_lost_leases: int) -> Sequence[Rescued]:
-        operation = partial(sqlite_steer.rescue_predecessor, worker_id=worker_id, max_lost_leases=max_lost_leases)
+        operation = partial(rescue_predecessor, worker_id=worker_id, max_lost_leases=max_lost_leases)
         return await self._write(operation, wakes=True)
 
     # schedules
 
     async def sync_schedules(self, schedules: Sequence[ScheduleSync]) -> None:
-        await self._write(partial(sqlite_schedules.sync_schedules, schedules=schedules))
+        await self._write(partial(sync_schedules, schedules=schedules))
 
     async def due_schedules(self, names: Iterable[str]) -> DueSchedules:
-        return await self._read(partial(sqlite_schedules.due_schedules, names=tuple(names)))
+        return await self._read(partial(due_schedules, names=tuple(names)))
 
     async def fire_ticks(self, batch: TickBatch) -> int:
-        return await self._write(partial(sqlite_schedules.fire_ticks, batch=batch), wakes=True)
+        return await self._write(partial(fire_ticks, batch=batch), wakes=True)
 
     async def list_schedules(self) -> Sequence[ScheduleRow]:
-        return await self._read(sqlite_schedules.list_schedules)
+        return await self._read(list_schedules)
 
     async def pause_schedule(self, name: str, *, paused: bool) -> bool:
-        return await self._write(partial(sqlite_schedules.pause_schedule, name=name, paused=paused), wakes=True)
+        return await self._write(partial(pause_schedule, name=name, paused=paused), wakes=True)
 
     # looking
 
     async def get_many(self, ids: Sequence[UUID]) -> Mapping[UUID, QueuedTaskRecord]:
-        return await self._read(partial(sqlite_rows.get_records, ids=ids))
+        return await self._read(partial(get_records, ids=ids))
 
     async def list_records(self, which: RecordFilter) -> Sequence[QueuedTaskRecord]:
-        return await self._read(partial(sqlite_rows.list_records, which=which))
+        return await self._read(partial(list_records, which=which))
 
     async def statistics(self, queue: str | None = None) -> QueueStatistics:
-        return await self._read(partial(sqlite_rows.statistics, queue=queue))
+        return await self._read(partial(statistics, queue=queue))
 
     async def canary_completed_at(self) -> datetime | None:
-        return await self._read(sqlite_rows.canary_completed_at)
+        return await self._read(canary_completed_at)
 
     # retention
 
     async def prune_many(self, status: TaskStatus, *, older_than: float, limit: int) -> int:
         return await self._write(
-            partial(sqlite_steer.prune, status=status, older_than=older_than, limit=limit),
-            peek=partial(sqlite_steer.peek_old, status=status, older_than=older_than),
+            partial(prune, status=status, older_than=older_than, limit=limit),
+            peek=partial(peek_old, status=status, older_than=older_than),
         )
 
     async def prune_ticks(self, *, older_than: float, limit: int) -> int:
-        return await self._write(partial(sqlite_schedules.prune_ticks, older_than=older_than, limit=limit))
+        return await self._write(partial(prune_ticks, older_than=older_than, limit=limit))
 
     async def ledger(self) -> Mapping[str, int]:
-        return await self._read(sqlite_rows.ledger)
+        return await self._read(ledger)
 
     # inside
 
@@ -245,7 +258,7 @@ class SQLiteBackend(QueueBackend):
             return
         released = [Completion(claim.id, claim.token, Released()) for claim in claiming.result().claims]
         if released:
-            self._writer.submit(partial(sqlite_finish.finish, completions=released), wakes=True)
+            self._writer.submit(partial(finish, completions=released), wakes=True)
 
     async def _apart(self, action: Callable[[], T]) -> T:
         """Do something about the schema on a connection of its own, open or not."""

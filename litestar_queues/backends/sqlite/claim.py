@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from litestar_queues.backends.laws import EXPIRED, later
-from litestar_queues.backends.sqlite_thread import Work
+from litestar_queues.backends.sqlite.calls import Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import MICROSECONDS
 from litestar_queues.ids import new_token

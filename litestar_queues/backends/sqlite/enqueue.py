@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 
 from litestar_queues.backends.laws import due_at, later
-from litestar_queues.backends.sqlite_errors import translate
-from litestar_queues.backends.sqlite_file import DatabaseFile
-from litestar_queues.backends.sqlite_thread import Work
+from litestar_queues.backends.sqlite.calls import Work
+from litestar_queues.backends.sqlite.errors import translate
+from litestar_queues.backends.sqlite.file import DatabaseFile
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.records import Enqueued, NewRecord

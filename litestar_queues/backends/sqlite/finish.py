@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, later, storable, summary
-from litestar_queues.backends.sqlite_thread import Work
+from litestar_queues.backends.sqlite.calls import Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.outcomes import Cancelled, Completed, Completion, Failed, Released, Retried, RunError, Snoozed
 from litestar_queues.records import Held, Renewal

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, fate_of_lost, is_former_self, later, lost_too_often
-from litestar_queues.backends.sqlite_thread import Work
+from litestar_queues.backends.sqlite.calls import Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.records import CANARY_QUEUE, Rescued
 from litestar_queues.status import LIVE, TaskStatus

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from litestar_queues.backends.migrations import Migration, load_migrations, pending_after
-from litestar_queues.backends.sqlite_errors import patiently
+from litestar_queues.backends.sqlite.errors import patiently
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import Clock
 from litestar_queues.errors import BackendError, BackendUnavailableError, QueueConfigurationError, SchemaVersionError

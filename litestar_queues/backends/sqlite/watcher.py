@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from threading import Event, Thread
 
-from litestar_queues.backends.sqlite_file import DatabaseFile, Identity
-from litestar_queues.backends.sqlite_log_events import LogEvents
+from litestar_queues.backends.sqlite.file import DatabaseFile, Identity
+from litestar_queues.backends.sqlite.log_events import LogEvents
 from litestar_queues.backends.statements import load_statements
 
 __all__ = ("Watcher",)

@@ -10,13 +10,13 @@ from heapq import nlargest
 from typing import Any, ClassVar
 from uuid import UUID
 
-from litestar_queues.backends import memory_runs
 from litestar_queues.backends.base import Capabilities, QueueBackend
 from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, is_former_self, later
-from litestar_queues.backends.memory_rows import Row
-from litestar_queues.backends.memory_schedules import Schedules, utc
-from litestar_queues.backends.memory_state import Rows
-from litestar_queues.backends.memory_wakeups import WakeUps
+from litestar_queues.backends.memory.rows import Row
+from litestar_queues.backends.memory.runs import finish, hold, renew, save_progress, take_back, until_next
+from litestar_queues.backends.memory.schedules import Schedules, utc
+from litestar_queues.backends.memory.state import Rows
+from litestar_queues.backends.memory.wakeups import WakeUps
 from litestar_queues.clock import Clock, from_micros
 from litestar_queues.errors import BackendUnavailableError, InvalidArgumentError
 from litestar_queues.outcomes import Completion
@@ -137,23 +137,23 @@ class MemoryBackend(QueueBackend):
         taken, expired = rows.take(chosen, limit=limit, now=now)
         if expired:
             self._wakeups.notify()
-        claims = memory_runs.hold(rows, taken, worker_id=worker_id, lease=lease, now=now)
-        return ClaimBatch(claims, None if len(claims) == limit else memory_runs.until_next(chosen, now))
+        claims = hold(rows, taken, worker_id=worker_id, lease=lease, now=now)
+        return ClaimBatch(claims, None if len(claims) == limit else until_next(chosen, now))
 
     async def finish_many(self, completions: Sequence[Completion]) -> Sequence[UUID]:
-        refused = memory_runs.finish(self._rows(), completions, self._clock.micros())
+        refused = finish(self._rows(), completions, self._clock.micros())
         self._wakeups.notify()
         return refused
 
     async def renew_many(self, held: Sequence[Held], *, lease: float) -> Renewal:
-        return memory_runs.renew(self._rows(), held, lease=lease, now=self._clock.micros())
+        return renew(self._rows(), held, lease=lease, now=self._clock.micros())
 
     async def cancel_requests(self, worker_id: str) -> Sequence[UUID]:
         running = self._rows().running.values()
         return [row.id for row in running if row.cancel_requested and row.worker_id == worker_id]
 
     async def save_progress(self, progress: Mapping[Held, bytes]) -> None:
-        memory_runs.save_progress(self._rows(), progress)
+        save_progress(self._rows(), progress)
 
     async def rescue_many(self, *, limit: int, max_lost_leases: int) -> Sequence[Rescued]:
         rows, now = self._rows(), self._clock.micros()
@@ -249,7 +249,7 @@ class MemoryBackend(QueueBackend):
         return self._stored
 
     def _take_back(self, lost: Sequence[Row], max_lost_leases: int, now: int) -> Sequence[Rescued]:
-        rescued = memory_runs.take_back(self._stored, lost, max_lost_leases=max_lost_leases, now=now)
+        rescued = take_back(self._stored, lost, max_lost_leases=max_lost_leases, now=now)
         if rescued:
             self._wakeups.notify()
         return rescued

@@ -7,8 +7,8 @@ from typing import assert_never
 from uuid import UUID
 
 from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, fate_of_lost, later, lost_too_often, storable, summary
-from litestar_queues.backends.memory_rows import Queue, Row
-from litestar_queues.backends.memory_state import Rows
+from litestar_queues.backends.memory.rows import Queue, Row
+from litestar_queues.backends.memory.state import Rows
 from litestar_queues.clock import MICROSECONDS, from_micros
 from litestar_queues.ids import new_token
 from litestar_queues.outcomes import Cancelled, Completed, Completion, Failed, Released, Retried, RunError, Snoozed

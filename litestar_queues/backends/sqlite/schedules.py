@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from litestar_queues.backends.sqlite_enqueue import enqueue
-from litestar_queues.backends.sqlite_thread import Work
+from litestar_queues.backends.sqlite.calls import Work
+from litestar_queues.backends.sqlite.enqueue import enqueue
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import MICROSECONDS, from_micros, to_micros
 from litestar_queues.ticks import DueSchedules, ScheduleRow, ScheduleSync, TickBatch
