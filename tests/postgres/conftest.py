@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from litestar_queues.backends.postgres import Address, PostgresBackend
 from tests.postgres.server import Server
+from tests.worker.harness import until_found
 
 DRIVERS = ("asyncpg", "psycopg")
 
@@ -46,6 +47,17 @@ class Area:
         return connection
 
 
+async def blocked_pid(admin: Any, area: Area) -> int:
+    """The server's process for one of ours that waits for a lock; waits until there is one."""
+    pid = await until_found(
+        lambda: admin.fetchval(
+            "select pid from pg_stat_activity where wait_event_type = 'Lock' and query like $1 limit 1",
+            f"%{area.schema}%",
+        )
+    )
+    return int(pid)
+
+
 @pytest.fixture(params=DRIVERS)
 def driver(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -65,8 +77,3 @@ async def backend(area: Area) -> PostgresBackend:
 @pytest.fixture
 async def admin(area: Area, backend: PostgresBackend) -> Any:
     return await area.connect()
-
-
-@pytest.fixture
-def open_backend(area: Area) -> Callable[..., Any]:
-    return area.open

@@ -72,4 +72,5 @@ def running_server() -> Iterator[Server]:
     try:
         yield server
     finally:
+        server.stop("immediate")  # the wheel does not wait for its end, and deletes what still grows
         inner.cleanup()

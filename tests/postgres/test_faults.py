@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from litestar_queues.backends.postgres import PostgresBackend
+from litestar_queues.backends.postgres import lane as lane_module
 from litestar_queues.errors import BackendUnavailableError
+from litestar_queues.events import BackendDown, BackendUp, ListenerDown, ListenerUp, RoomFailed
 from litestar_queues.outcomes import Completed, Completion, Failed
 from litestar_queues.records import NewRecord
 from litestar_queues.status import TaskStatus
 from tests.builders import make_error, make_record
-from tests.contract.laws import WORKER, assert_balanced, claim, claim_one, enqueue, finish, held, status_of
-from tests.postgres.conftest import Area
+from tests.contract.laws import assert_balanced, claim, claim_one, enqueue, finish, held, status_of
+from tests.postgres.conftest import Area, blocked_pid
 from tests.postgres.server import Server
 from tests.worker.harness import Shift, Shop, until, within
 
+# a claim whose reply was lost runs again once its lease is over
+LEASES: dict[str, Any] = {"worker_stale_after": 3.0, "worker_heartbeat_interval": 1.0}
 LANES = ("litestar-queues", "litestar-queues worker", "litestar-queues enqueue")
 
 
@@ -40,7 +46,7 @@ async def shop_at_work(area: Area) -> AsyncIterator[tuple[Shop, list[int]]]:
     """A worker that notes what it has run."""
     ran: list[int] = []
     backend = area.backend()
-    async with Shop(backend=backend, worker_poll_interval=0.1, worker_max_concurrency=50) as shop:
+    async with Shop(backend=backend, worker_poll_interval=0.1, worker_max_concurrency=50, **LEASES) as shop:
 
         async def note(number: int) -> None:
             await asyncio.sleep(0)
@@ -97,8 +103,6 @@ def restart(server: Server, mode: str) -> None:
 
 
 async def test_an_outage_is_told_once_and_its_end_once(area: Area) -> None:
-    from litestar_queues.events import BackendDown, BackendUp, ListenerDown, ListenerUp, RoomFailed
-
     async with shop_at_work(area) as (shop, _):
         await asyncio.to_thread(area.server.stop)
         try:
@@ -143,7 +147,7 @@ async def test_a_connection_that_was_ended_between_two_statements_is_made_anew(
         failures = 0
         for call in (
             lambda: enqueue(backend, scheduled_at=None, delay=1000),
-            lambda: backend.statistics(),
+            backend.statistics,
             lambda one=one: finish(backend, one, Completed(None)),
         ):
             try:
@@ -168,7 +172,7 @@ async def test_a_connection_that_is_ended_within_a_statement_changes_all_or_noth
     blocker = await area.connect()
     async with blocker.transaction():
         await blocker.execute("lock table lq_live in access exclusive mode")
-        calls = {
+        calls: dict[str, Callable[[], Awaitable[Any]]] = {
             "enqueue": lambda: backend.enqueue_many([make_record()]),
             "enqueue keyed": lambda: backend.enqueue_many([make_record(), make_record(key="k")]),
             "claim": lambda: claim(backend),
@@ -176,10 +180,10 @@ async def test_a_connection_that_is_ended_within_a_statement_changes_all_or_noth
             "fail": lambda: backend.finish_many([Completion(one.id, one.token, Failed(make_error()))]),
             "renew": lambda: backend.renew_many([held(one)], lease=60),
         }
-        calling = asyncio.create_task(calls[verb]())
-        pid = await waiting_pid(admin, area)
+        calling = asyncio.ensure_future(calls[verb]())
+        pid = await blocked_pid(admin, area)
         await admin.execute("select pg_terminate_backend($1, 5000)", pid)
-        with pytest.raises(BackendUnavailableError, match="cannot be (used now|reached)") as caught:
+        with pytest.raises(BackendUnavailableError, match=r"cannot be (used now|reached)") as caught:
             await calling
         assert "\n" not in str(caught.value)
     await assert_balanced(backend)
@@ -189,147 +193,29 @@ async def test_a_connection_that_is_ended_within_a_statement_changes_all_or_noth
     await assert_balanced(backend)
 
 
-async def waiting_pid(admin: Any, area: Area) -> int:
-    """The backend process that waits for a lock on a table of this test."""
-    async with within():
-        while True:
-            pid = await admin.fetchval(
-                "select pid from pg_locks where not granted and relation = $1::regclass limit 1",
-                f"{area.schema}.lq_live",
-            )
-            if pid is not None:
-                return int(pid)
-            await asyncio.sleep(0.005)
+# a server that hangs
 
 
-# a server that will not
-
-
-async def as_role(admin: Any, area: Area, setting: str) -> str:
-    """A user with a setting of its own that may use the tables; the url to log in with."""
-    role = f"role_{area.schema}"
-    await admin.execute(f"create role {role} login")
-    await admin.execute(f"grant usage on schema {area.schema} to {role}")
-    await admin.execute(f"grant select, insert, update, delete on all tables in schema {area.schema} to {role}")
-    await admin.execute(f"alter role {role} set {setting}")
-    return area.server.url(area.driver).replace("//postgres@", f"//{role}@")
-
-
-async def test_a_statement_that_the_server_stops_in_time_is_an_outage(
-    backend: PostgresBackend, area: Area, admin: Any
+@pytest.mark.parametrize("lane", LANES)
+async def test_a_server_that_hangs_is_treated_as_one_that_cannot_be_reached(
+    backend: PostgresBackend, area: Area, admin: Any, lane: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limited = await area.open(url=await as_role(admin, area, "statement_timeout = '100ms'"))
-    blocker = await area.connect()
-    async with blocker.transaction():
-        await blocker.execute("lock table lq_live in access exclusive mode")
-        for call in (limited.statistics(), limited.enqueue_many([make_record()]), claim(limited)):
-            with pytest.raises(BackendUnavailableError, match=r"cannot be used now \(canceling statement"):
-                await call
-    await enqueue(limited)
-    assert len(await claim(limited)) == 1
-
-
-async def test_a_lock_that_is_not_to_be_had_in_time_is_an_outage(
-    backend: PostgresBackend, area: Area, admin: Any
-) -> None:
-    limited = await area.open(url=await as_role(admin, area, "lock_timeout = '50ms'"))
-    blocker = await area.connect()
-    async with blocker.transaction():
-        await blocker.execute("lock table lq_live in access exclusive mode")
-        with pytest.raises(BackendUnavailableError, match="a lock was not to be had in time"):
-            await limited.statistics()
-    assert (await limited.statistics()).total == 0
-
-
-async def test_a_read_only_standby_is_an_outage_and_reading_goes_on(
-    backend: PostgresBackend, area: Area, admin: Any
-) -> None:
-    record_id = await enqueue(backend)
-    url = await as_role(admin, area, "default_transaction_read_only = on")
-    standby = await area.open(url=url)
-    for _ in range(2):
-        with pytest.raises(BackendUnavailableError, match="it is read-only: a standby"):
-            await standby.enqueue_many([make_record()])
-        with pytest.raises(BackendUnavailableError, match="it is read-only: a standby"):
-            await claim(standby)
-    assert await status_of(standby, record_id) is TaskStatus.PENDING
-    await admin.execute(f"alter role role_{area.schema} set default_transaction_read_only = off")
-    await enqueue(standby)  # on a connection made anew
-    assert len(await claim(standby)) == 2
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (("//postgres@", "//nobody:secret@"), "nobody"),
-        (("/postgres?", "/nowhere?"), "nowhere"),
-        (("host=", "host=/nowhere"), "cannot be reached"),
-    ],
-    ids=["user", "database", "host"],
-)
-async def test_a_wrong_address_is_told_in_one_sentence(area: Area, change: tuple[str, str], reason: str) -> None:
-    wrong = area.backend(url=area.server.url(area.driver).replace(*change))
-    with pytest.raises(BackendUnavailableError, match=reason) as caught:
-        await wrong.open()
-    text = str(caught.value)
-    assert "\n" not in text
-    assert "secret" not in text
-    assert text.startswith("postgresql database ")
-    with pytest.raises(BackendUnavailableError, match="not open"):
-        await wrong.statistics()
-    await wrong.close()
-
-
-# others in the way
-
-
-async def test_a_deadlock_is_tried_again(backend: PostgresBackend, area: Area, admin: Any) -> None:
-    for _ in range(2):
-        await enqueue(backend)
-    first, second = await claim(backend)
-    other = await area.connect(deadlock_timeout="10s")
-    transaction = other.transaction()
-    await transaction.start()
-    await other.execute("update lq_live set progress = 'x' where id = $1", second.id)
-    renewing = asyncio.create_task(backend.renew_many([held(first), held(second)], lease=60))
-    await until_blocked(admin, area)
-    # the lane waits for the second and holds the first; it notices the deadlock, since the other is patient
-    await other.execute("update lq_live set progress = 'y' where id = $1", first.id)
-    await transaction.commit()
-    async with within():
-        renewal = await renewing
-    assert (list(renewal.lost), list(renewal.cancelled)) == ([], [])
-
-
-async def until_blocked(admin: Any, area: Area) -> None:
-    async with within():
-        while not await admin.fetchval(
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like $1",
-            f"%{area.schema}%",
-        ):
-            await asyncio.sleep(0.005)
-
-
-async def test_a_serialization_error_is_tried_again(backend: PostgresBackend, area: Area, admin: Any) -> None:
-    await enqueue(backend)
-    one = await claim_one(backend)
-    strict = await area.open(url=await as_role(admin, area, "default_transaction_isolation = 'repeatable read'"))
-    other = await area.connect()
-    transaction = other.transaction()
-    await transaction.start()
-    await other.execute("update lq_live set progress = 'x' where id = $1", one.id)
-    renewing = asyncio.create_task(strict.renew_many([held(one)], lease=60))
-    await until_blocked(admin, area)
-    await transaction.commit()
-    async with within():
-        assert (await renewing).lost == []
-
-
-async def test_a_record_that_others_hold_is_passed_over_not_waited_for(backend: PostgresBackend, area: Area) -> None:
-    first, second = await enqueue(backend), await enqueue(backend)
-    other = await area.connect()
-    async with other.transaction():
-        await other.execute("select from lq_live where id = $1 for update", first)
-        async with within():
-            assert [one.id for one in await claim(backend)] == [second]
-    assert [one.id for one in await claim(backend, worker_id=WORKER)] == [first]
+    calls: dict[str, Callable[[], Awaitable[Any]]] = {
+        "litestar-queues": backend.ledger,
+        "litestar-queues worker": lambda: claim(backend),
+        "litestar-queues enqueue": lambda: enqueue(backend),
+    }
+    await calls[lane]()
+    (pid,) = await pids(admin, lane, area)
+    monkeypatch.setattr(lane_module, "_PATIENCE", 0.3)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        async with within(3):
+            with pytest.raises(BackendUnavailableError, match="cannot be reached"):
+                await calls[lane]()
+        monkeypatch.undo()
+        async with within(3):
+            await calls[lane]()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await assert_balanced(backend)

@@ -63,6 +63,7 @@ class WorkDesk:
         self._on_change = on_change
         self._finishes: list[_Finish] = []
         self._claims: list[_Claim] = []
+        self._unwanted: list[tuple[Sequence[Claim], datetime | None]] = []
         self._starts = Starts()
         self._serving: asyncio.Task[None] | None = None
 
@@ -94,7 +95,13 @@ class WorkDesk:
         future: asyncio.Future[ClaimBatch] = asyncio.get_running_loop().create_future()
         self._claims.append((request, future))
         self._start_serving()
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:  # the answer came too late
+                self._unwanted.append((future.result().claims, request.now))
+                self._start_serving()
+            raise
 
     def _start_serving(self) -> None:
         if self._serving is None:
@@ -102,13 +109,16 @@ class WorkDesk:
 
     async def _serve(self) -> None:
         try:
-            while self._finishes or self._claims:
+            while self._finishes or self._claims or self._unwanted:
                 await asyncio.sleep(0)  # what ended in this step of the loop and what it makes room for come together
                 finishes, self._finishes = self._finishes, []
                 claim = self._claims.pop(0) if self._claims else None
                 if claim is not None and claim[1].done():  # it was cancelled before its turn
                     claim = None
-                await self._together(finishes, claim)
+                if finishes or claim is not None:
+                    await self._together(finishes, claim)
+                while self._unwanted:
+                    await self._release(*self._unwanted.pop())
         finally:
             self._serving = None
 
@@ -131,12 +141,14 @@ class WorkDesk:
             return
         if not claim[1].done():
             claim[1].set_result(batch)
-        elif batch.claims:
-            await self._release(batch.claims, claim[0].now)
+        else:
+            self._unwanted.append((batch.claims, claim[0].now))
 
     async def _release(self, claims: Sequence[Claim], now: datetime | None) -> None:
         """Give back what a cancelled claim got, rather than let it wait for the end of its lease."""
         released = [Completion(one.id, one.token, Released()) for one in claims]
+        if not released:
+            return
         with suppress(BackendError):
             await self._lane.run(lambda connection: self._end(connection, released, now))
         self._on_change()
