@@ -74,8 +74,9 @@ class QueueConfig:
     """Queues that workers claim from; none at all: every queue."""
     worker_max_concurrency: int = 100
     """Tasks that one worker runs at a time."""
-    worker_poll_interval: float = 1.0
-    """Longest time between two looks for work where no wake-up arrives."""
+    worker_poll_interval: float | None = None
+    """Longest time between two looks for work where no wake-up arrives. ``None``: as the store advises, 1 s where
+    looking is cheap or the only way, 5 s where PostgreSQL tells of new records."""
     worker_heartbeat_interval: float = 15.0
     """Time between two renewals of the leases; at most a third of ``worker_stale_after``."""
     worker_stale_after: float = 60.0
@@ -136,6 +137,12 @@ class QueueConfig:
                 f"of QueueConfig.worker_stale_after ({self.worker_stale_after:g} s), or one late renewal loses claims"
             )
             raise QueueConfigurationError(msg)
+
+    @staticmethod
+    def label(name: str) -> str:
+        """How messages call a field: by its variable where that is set, for that is what must be changed."""
+        variable = ENV_PREFIX + name.upper()
+        return variable if variable in os.environ else f"QueueConfig.{name}"
 
     @property
     def retention(self) -> Mapping[str, float | None]:

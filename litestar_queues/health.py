@@ -37,7 +37,7 @@ def facts_of(worker: Worker) -> dict[str, Any]:
     """Everything that a probe is judged by, as plain values."""
     config, canary = worker.config, worker.canary
     schedules = worker.service.registry.scheduled()
-    stuck = worker.idle_for > max(_LEAST_STUCK, 3 * config.worker_poll_interval)
+    stuck = worker.idle_for > max(_LEAST_STUCK, 3 * worker.poll_interval)
     return {
         "worker_id": worker.worker_id,
         "written_at": time.time(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from litestar_queues.codec import encode_object, encode_payload
@@ -44,10 +45,15 @@ class EnqueueSpec:
 
     def overrides(self) -> dict[str, Any]:
         """The options that were given."""
-        return {name: value for name in _SPEC_OPTIONS if (value := getattr(self, name)) is not None}
+        values = _spec_options(self)
+        if values == _NONE_GIVEN:  # as a rule, and of many at once
+            return {}
+        return {name: value for name, value in zip(_SPEC_OPTIONS, values, strict=True) if value is not None}
 
 
 _SPEC_OPTIONS = tuple(item.name for item in fields(EnqueueSpec) if item.name not in {"task", "args", "kwargs"})
+_spec_options: Callable[[EnqueueSpec], tuple[Any, ...]] = attrgetter(*_SPEC_OPTIONS)
+_NONE_GIVEN = (None,) * len(_SPEC_OPTIONS)
 
 
 class Minter:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ("TaskResult",)
 
-_SAFETY_POLL = 1.0
-"""Seconds after which a waiter looks even without a wake-up, which may be lost."""
+_FIRST_POLL, _LONGEST_POLL = 0.02, 1.0
+"""Seconds after which a waiter looks even without a wake-up, which may be lost, or which this store does not send for
+the end of a task; each pause is twice as long as the one before."""
 
 
 class TaskResult:
@@ -86,8 +87,10 @@ class TaskResult:
         async with asyncio.timeout(timeout):
             with self._service.changes() as changed:
                 await self.refresh()
+                pause = _FIRST_POLL
                 while not self._is_terminal:
-                    await changed(_SAFETY_POLL)
+                    await changed(pause)
+                    pause = min(2 * pause, _LONGEST_POLL)
                     await self.refresh()
         return self
 

@@ -171,7 +171,7 @@ SETTINGS: Final[dict[str, Setting]] = {
     "worker_name": _text(optional=True),
     "worker_queues": _texts("queue names"),
     "worker_max_concurrency": _count(1, 100_000),
-    "worker_poll_interval": _seconds(),
+    "worker_poll_interval": _seconds(optional=True),
     "worker_heartbeat_interval": _seconds(),
     "worker_stale_after": _seconds(),
     "worker_max_lost_leases": _count(1),

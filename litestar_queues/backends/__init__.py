@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from litestar_queues.backends.base import QueueBackend
+from litestar_queues.config import QueueConfig
 from litestar_queues.errors import QueueConfigurationError
 
 if TYPE_CHECKING:
-    from litestar_queues.config import QueueConfig
+    from litestar_queues.backends.postgres import Address
 
 __all__ = ("create_backend",)
 
@@ -63,7 +65,9 @@ def _of_text(config: QueueConfig, text: str, app_configs: Sequence[Any]) -> Queu
         case "sqlite":
             return _sqlite(config, _path_of_url(text) if rest else Path(_DEFAULT_FILE))
         case "postgres" | "postgresql" | "postgresql+asyncpg" | "postgresql+psycopg" if rest.startswith("//"):
-            return _postgres(config, text)
+            from litestar_queues.backends.postgres import Address
+
+            return _postgres(config, Address.from_url(text, pooled=config.postgres_pooler))
         case "sqlspec" if rest:
             return _of_sqlspec(config, _find_config(rest, app_configs))
         case _:
@@ -77,11 +81,9 @@ def _sqlite(config: QueueConfig, path: Path) -> QueueBackend:
     return SQLiteBackend(path, synchronous=config.sqlite_synchronous, migrate_on_start=config.migrate_on_start)
 
 
-def _postgres(config: QueueConfig, url: str, adapter: str = "", options: dict[str, Any] | None = None) -> QueueBackend:
-    from litestar_queues.backends.postgres import Address, PostgresBackend
+def _postgres(config: QueueConfig, address: Address) -> QueueBackend:
+    from litestar_queues.backends.postgres import PostgresBackend
 
-    pooled = config.postgres_pooler
-    address = Address.from_url(url, pooled=pooled) if url else Address(adapter, None, options or {}, pooled)
     return PostgresBackend(
         address,
         prefix=config.postgres_prefix,
@@ -96,15 +98,27 @@ def _of_sqlspec(config: QueueConfig, theirs: Any) -> QueueBackend:
     options = {name: value for name, value in dict(theirs.connection_config).items() if value is not None}
     if adapter == "sqlite":
         return _sqlite(config, _path_of_options(options))
-    url = options.get("dsn") or options.get("conninfo")
-    if url and "://" in url:
-        return _postgres(config, f"postgresql+{adapter}://{url.partition('://')[2]}")
-    return _postgres(config, "", adapter, {name: options[name] for name in _CONNECTION_OPTIONS if name in options})
+    return _postgres(config, _address(adapter, options, pooled=config.postgres_pooler))
+
+
+def _address(adapter: str, options: dict[str, Any], *, pooled: bool) -> Address:
+    from litestar_queues.backends.postgres import Address
+
+    text = options.get("dsn") or options.get("conninfo") or ""
+    options = {name: options[name] for name in _CONNECTION_OPTIONS if name in options}
+    if "://" in text:
+        address = Address.from_url(f"postgresql+{adapter}://{text.partition('://')[2]}", pooled=pooled)
+        return replace(address, options=options)
+    if text:  # "host=... dbname=...", which only psycopg reads
+        from psycopg.conninfo import conninfo_to_dict
+
+        options = conninfo_to_dict(text) | options
+    return Address(adapter, None, options, pooled)
 
 
 _CONNECTION_OPTIONS = (
     "host", "hostaddr", "port", "user", "password", "passfile", "database", "dbname", "ssl", "sslmode", "sslrootcert",
-    "sslcert", "sslkey", "direct_tls", "server_settings", "options",
+    "sslcert", "sslkey", "direct_tls", "target_session_attrs", "server_settings", "options",
 )  # fmt: skip
 """What says where a server is and who asks; pools and caches are the app's own affair."""
 
@@ -115,7 +129,8 @@ def _find_config(key: str, app_configs: Sequence[Any]) -> Any:
             return config
     keys = sorted(str(config.bind_key) for config in app_configs if getattr(config, "bind_key", None))
     there = f"those of the app are {', '.join(map(repr, keys))}" if keys else "the app has none"
-    msg = f"QueueConfig.queue_backend='sqlspec:{key}': no sqlspec config has this bind_key; {there}"
+    where = QueueConfig.label("queue_backend")
+    msg = f"{where}='sqlspec:{key}': no sqlspec config has this bind_key; {there}"
     raise QueueConfigurationError(msg)
 
 
@@ -145,4 +160,4 @@ def _adapter(config: Any) -> str | None:
 
 
 def _refused(given: str, remedy: str = _ACCEPTED) -> QueueConfigurationError:
-    return QueueConfigurationError(f"QueueConfig.queue_backend={given} is not accepted: {remedy}")
+    return QueueConfigurationError(f"{QueueConfig.label('queue_backend')}={given} is not accepted: {remedy}")

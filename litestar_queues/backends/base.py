@@ -49,6 +49,8 @@ class QueueBackend(ABC):
 
     capabilities: ClassVar[Capabilities]
     name: ClassVar[str]
+    poll_interval: float = 1.0
+    """Seconds between two looks for work that it advises where nobody set another interval."""
 
     # life of the backend
 

@@ -70,11 +70,11 @@ class WorkerParts:
         self.canary = CanaryWatch(
             backend, clock=Clock(), interval=config.worker_heartbeat_interval, health=health, bus=service.bus
         )
-        poll_interval = config.worker_poll_interval
+        self.poll_interval = config.worker_poll_interval or backend.poll_interval
         # the canary has its own lane, so that neither full slots nor a queue filter hold it back
         self.claimers = (
-            self._claimer(queues, slots=max_concurrency, poll_interval=poll_interval),
-            self._claimer((CANARY_QUEUE,), slots=1, poll_interval=max(_CANARY_POLL_INTERVAL, poll_interval)),
+            self._claimer(queues, slots=max_concurrency, poll_interval=self.poll_interval),
+            self._claimer((CANARY_QUEUE,), slots=1, poll_interval=max(_CANARY_POLL_INTERVAL, self.poll_interval)),
         )
         self.until_draining = self._maintenance()
         self.until_leaving = (self.completer, self.progress, self.canary, *self._watches())

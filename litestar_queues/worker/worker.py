@@ -100,6 +100,11 @@ class Worker:
         return 0.0 if self._parts is None or self.is_draining else self._parts.claimers[0].idle_for
 
     @property
+    def poll_interval(self) -> float:
+        """Seconds between two looks for work where no wake-up arrives."""
+        return self.config.worker_poll_interval or self.service.backend.poll_interval
+
+    @property
     def canary(self) -> CanaryWatch | None:
         """What this worker knows of the canary."""
         return None if self._parts is None else self._parts.canary

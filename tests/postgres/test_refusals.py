@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
+import psycopg
 import pytest
 
-from litestar_queues.backends.postgres import PostgresBackend
-from litestar_queues.errors import BackendUnavailableError
+from litestar_queues.backends.postgres import PostgresBackend, drivers
+from litestar_queues.errors import BackendUnavailableError, InvalidArgumentError
 from litestar_queues.status import TaskStatus
 from tests.builders import make_record
 from tests.contract.laws import claim, claim_one, enqueue, held, status_of
@@ -91,6 +93,55 @@ async def test_a_wrong_address_is_told_in_one_sentence(area: Area, change: tuple
     with pytest.raises(BackendUnavailableError, match="not open"):
         await wrong.statistics()
     await wrong.close()
+
+
+# what drivers raise
+
+
+MET: dict[str, Exception] = {
+    "good-bye": asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+    "line cut": asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+    "line closed": asyncpg.InterfaceError("connection is closed"),
+    "consumed": psycopg.OperationalError("consuming input failed: server closed the connection unexpectedly\n\tThis"),
+    "disk full": asyncpg.DiskFullError("could not extend file"),
+    "disk is full": psycopg.errors.DiskFull("could not extend file"),
+    "too many": asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+    "starting": psycopg.errors.CannotConnectNow("the database system is starting up"),
+    "reset": ConnectionResetError("reset by peer"),
+    "silence": TimeoutError(),
+}
+
+
+@pytest.mark.parametrize("met", MET)
+async def test_what_a_driver_raises_of_an_outage_is_one_sentence_and_the_next_call_works(
+    backend: PostgresBackend, driver: str, met: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind: Any = {"asyncpg": drivers._AsyncpgConnection, "psycopg": drivers._PsycopgConnection}[driver]
+
+    async def fail(*_: Any) -> Any:
+        raise MET[met]
+
+    await enqueue(backend)
+    monkeypatch.setattr(kind, "run", fail)
+    for call in (claim(backend), enqueue(backend), backend.statistics()):
+        with pytest.raises(
+            BackendUnavailableError, match=r"^postgresql database .* cannot be (used|reached)"
+        ) as caught:
+            await call
+        assert "\n" not in str(caught.value)
+    monkeypatch.undo()
+    await enqueue(backend)
+    assert len(await claim(backend)) == 2
+
+
+@pytest.mark.parametrize("wrong", [{"priority": 2**40}, {"queue": "nul \0"}, {"timeout": "soon"}, {"payload": b"\xff"}])
+async def test_a_value_that_cannot_be_stored_is_the_callers_fault_and_no_outage(
+    backend: PostgresBackend, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="a value cannot be stored"):
+        await enqueue(backend, **wrong)
+    await enqueue(backend)
+    assert (await backend.statistics()).total == 1
 
 
 # others in the way

@@ -21,7 +21,8 @@ def send(to: str, copies: int = 1) -> str:
 
 
 async def test_a_waiter_is_woken_when_the_record_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("litestar_queues.results._SAFETY_POLL", 10_000.0)
+    monkeypatch.setattr("litestar_queues.results._FIRST_POLL", 10_000.0)
+    monkeypatch.setattr("litestar_queues.results._LONGEST_POLL", 10_000.0)
     async with Shop() as shop:
         shop.task(send)
         handle = await shop.service.enqueue("send", "ada")
@@ -33,7 +34,6 @@ async def test_a_waiter_is_woken_when_the_record_ends(monkeypatch: pytest.Monkey
 
 
 async def test_a_lost_wake_up_costs_a_waiter_only_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("litestar_queues.results._SAFETY_POLL", 0.01)
     backend = FaultyBackend(MemoryBackend())
     monkeypatch.setattr(backend, "subscribe", lambda _: lambda: None)
     async with Shop(backend=backend) as shop:

@@ -75,7 +75,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "worker_name": ("", "a\0b", 5),
     "worker_queues": ("mail", {"mail"}, ("a\tb",)),
     "worker_max_concurrency": (0, -1, 100_001, 1.0, "20", True),
-    "worker_poll_interval": (0, -1, math.nan, math.inf, "1", None),
+    "worker_poll_interval": (0, -1, math.nan, math.inf, "1"),
     "worker_heartbeat_interval": (0, math.nan),
     "worker_stale_after": (0, math.inf),
     "worker_max_lost_leases": (0,),

@@ -46,6 +46,7 @@ __all__ = ("PostgresBackend",)
 
 T = TypeVar("T")
 
+_POLL_INTERVAL_WHEN_TOLD = 5.0
 _FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -81,6 +82,8 @@ class PostgresBackend(QueueBackend):
         self._clock = clock
         listens = notifications and not address.pooled
         self._channel = self._sql.channel if listens else None
+        if listens:
+            self.poll_interval = _POLL_INTERVAL_WHEN_TOLD
         self._is_open = False
         self.listener = Listener(address if listens else None, self._sql.channel)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ _SETTINGS = {
     "jit": "off",
 }
 _DRIVERS = ("asyncpg", "psycopg")
+_HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(\d+))?")
+_HIGHEST_PORT = 65_535
 _ENDED = "the server ended the connection"
 
 
@@ -36,8 +39,8 @@ class Address:
     """
 
     driver: str
-    dsn: str | None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    dsn: str | None = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     pooled: bool = False
     connect_timeout: float = 10.0
 
@@ -46,7 +49,7 @@ class Address:
         """Read ``postgresql://user:password@host/database``, ``postgresql+asyncpg://...`` or ``...+psycopg://...``.
 
         Raises:
-            QueueConfigurationError: The driver is none of ours.
+            QueueConfigurationError: The driver is none of ours, or host and port cannot be read.
             MissingDependencyError: No driver is installed.
         """
         scheme, _, rest = url.partition("://")
@@ -54,20 +57,24 @@ class Address:
         if driver and driver not in _DRIVERS:
             msg = f"QueueConfig.queue_backend={scheme}://... is not accepted: use postgresql://, +asyncpg or +psycopg"
             raise QueueConfigurationError(msg)
+        if not _readable(f"postgresql://{rest}"):  # what a driver would say of it may hold the password
+            msg = (
+                f"QueueConfig.queue_backend={scheme}://... cannot be read: check host and port, and write special "
+                "characters of user and password as %XX"
+            )
+            raise QueueConfigurationError(msg)
         return cls(driver or _installed_driver(), f"postgresql://{rest}", pooled=pooled)
 
     @property
     def label(self) -> str:
         """The server and database for people, without user or password."""
-        if self.dsn is None:
-            host, port, name = (self.options.get(key) for key in ("host", "port", "database"))
-            name = name or self.options.get("dbname")
-        else:
-            parts = urlsplit(self.dsn)
-            query = dict(parse_qsl(parts.query))
-            host = query.get("host") or parts.hostname
-            port = query.get("port") or parts.port
-            name = unquote(parts.path.lstrip("/"))
+        parts = urlsplit(self.dsn or "")
+        given = dict(parse_qsl(parts.query)) | dict(self.options)
+        host = (
+            given.get("host") or parts.netloc.rpartition("@")[2]
+        )  # several, with their ports, where one may take over
+        port = given.get("port")
+        name = given.get("database") or given.get("dbname") or unquote(parts.path.lstrip("/"))
         where = f"{host or 'localhost'}{f':{port}' if port else ''}"
         return f"postgresql database {name or '(default)'} on {where}"
 
@@ -113,13 +120,24 @@ async def connect(address: Address, *, application: str) -> Connection:
         return await _PsycopgConnection.open(address, application)
 
 
+def _readable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    found = [_HOST.fullmatch(host) for host in hosts]
+    ports_fit = all(one is not None and int(one[1] or 0) <= _HIGHEST_PORT for one in found)
+    return ports_fit and "@" not in f"{parts.path}{parts.fragment}"
+
+
 def _installed_driver() -> str:
     from importlib.util import find_spec
 
     for name in _DRIVERS:
         if find_spec(name) is not None:
             return name
-    msg = "no PostgreSQL driver is installed: pip install litestar-queues[postgres], or psycopg[binary]"
+    msg = "no PostgreSQL driver is installed: pip install asyncpg, or psycopg[binary]"
     raise MissingDependencyError(msg)
 
 
@@ -221,5 +239,5 @@ def _import(driver: str) -> Any:
     try:
         return import_module(driver)
     except ImportError as error:
-        msg = f"the package {driver} is not installed: pip install litestar-queues[postgres], or {driver} itself"
+        msg = f"the package {driver} is not installed: pip install {driver}"
         raise MissingDependencyError(msg) from error

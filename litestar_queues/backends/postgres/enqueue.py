@@ -23,7 +23,7 @@ __all__ = ("EnqueueDesk", "insert")
 
 _MOST_TOGETHER = 1_000
 """Calls that may share one commit."""
-_MOST_ALIKE = 5_000
+_MOST_ALIKE = 10_000
 """Records that one statement inserts."""
 _TRIES = 5
 
@@ -55,7 +55,7 @@ def _alike(records: Sequence[NewRecord]) -> list[Sequence[NewRecord]]:
     if len(records) == 1:
         return [records]
     groups: dict[Any, list[NewRecord]] = {}
-    for record in records:
+    for record in {record.id: record for record in records}.values():  # of two with one id one is a mistake
         alike = (record.key is None, *record[1:2], *record[3:7], *record[9:])
         groups.setdefault(alike, []).append(record)
     return [group[at : at + _MOST_ALIKE] for group in groups.values() for at in range(0, len(group), _MOST_ALIKE)]

@@ -15,7 +15,7 @@ import msgspec
 
 from litestar_queues.backends.laws import storable, summary
 from litestar_queues.backends.postgres.starts import Starts
-from litestar_queues.errors import BackendError
+from litestar_queues.errors import BackendError, InvalidArgumentError
 from litestar_queues.ids import new_token
 from litestar_queues.outcomes import Cancelled, Completed, Completion, Failed, Released, Retried, RunError, Snoozed
 from litestar_queues.records import Claim, ClaimBatch
@@ -128,6 +128,10 @@ class WorkDesk:
                 lambda connection: self._work(connection, finishes, claim and claim[0])
             )
         except BaseException as error:
+            if finishes and claim is not None and isinstance(error, InvalidArgumentError):  # one of them is at fault
+                await self._together(finishes, None)
+                await self._together((), claim)
+                return
             for future in [*(one.future for one in finishes), *([claim[1]] if claim else ())]:
                 if not future.done():
                     future.set_exception(error)

@@ -1,10 +1,11 @@
 -- Whether any migration was ever applied.
 -- name: schema_exists
-select to_regclass('lq_schema') is not null
+-- from a table: else the server may answer from a cache that is older than the lock that was waited for
+select exists (select from pg_class where oid = to_regclass('lq_schema'))
 
 -- Whether the schema is there: to ask for one that is needs the right to create another.
 -- name: namespace_exists
-select to_regnamespace($1::text) is not null
+select exists (select from pg_namespace where nspname = $1::text)
 
 -- The latest applied migration.
 -- name: schema_version
