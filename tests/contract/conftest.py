@@ -14,7 +14,7 @@ from litestar_queues.clock import Clock
 from tests.builders import FakeClock
 
 Store = Callable[[pytest.FixtureRequest, Clock], Callable[[], QueueBackend]]
-"""Makes the function that makes a backend, not opened yet; called twice it makes two on one store, where that can be."""
+"""Makes the function that makes a backend, not opened yet; called twice it makes two on one store, where it can."""
 
 
 def memory(_: pytest.FixtureRequest, clock: Clock) -> Callable[[], QueueBackend]:

@@ -3,7 +3,6 @@
 The harness names the database by ``BENCH_DSN`` and gives a module ``probe`` whose ``hit`` counts a task's first line.
 """
 
-# ruff: noqa: S608 - the harness fills in numbers of its own
 from __future__ import annotations
 
 import asyncio
