@@ -7,10 +7,10 @@ RUN := $(VENV)/bin/
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs e2e package lock clean
+.PHONY: help demo test lint bench docs manifests e2e package lock clean
 
 help: ## this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 $(READY): pyproject.toml .ci/requirements.txt .ci/setup
 	@PYTHON="$(PYTHON)" sh .ci/setup $(VENV)
@@ -19,7 +19,7 @@ $(READY): pyproject.toml .ci/requirements.txt .ci/setup
 demo: $(READY) ## run the example app: web server, worker and scheduler, as real processes
 	@$(RUN)python docs/examples/photos/demo.py
 
-test: $(READY) ## run every test
+test: $(READY) ## run every test; those of the chart where helm is installed
 	@$(RUN)python -m pytest $(ARGS)
 
 lint: $(READY) ## check style, types and import contracts
@@ -33,6 +33,9 @@ bench: $(READY) ## measure enqueue, claim and finish on this machine
 
 docs: $(READY) ## check the links and run the code of README and docs
 	@$(RUN)python -m pytest tests/docs $(ARGS)
+
+manifests: $(READY) ## write manifests/base and the table of values in the chart's README (needs helm)
+	@$(RUN)python -m tests.chart.written
 
 e2e: ## run the cluster tests (not in this release)
 	@echo "make e2e: there are no cluster tests yet: they come with the Helm chart, and will need KUBECONFIG to name a test cluster." >&2

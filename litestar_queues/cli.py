@@ -30,7 +30,7 @@ _NO_PLUGIN = "the app {0} has no queue: give it plugins=[QueuePlugin()] from lit
 def _take_signals_early() -> None:
     """Litestar loads this module before the app, whose import may take seconds in which signals arrive too."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
-    if "queues" in words and "run" in words[words.index("queues") :]:
+    if "queues" in words and {"run", "exporter"}.intersection(words[words.index("queues") :]):
         from litestar_queues.signals import SIGNALS
 
         SIGNALS.install()
@@ -187,6 +187,30 @@ def scheduler_health(minutes: float) -> None:
         last = "it never has" if completed_at is None else f"the last time was {completed_at}"
         _tell(f"stale: {name} has not completed within {minutes:g} minutes, {last}", STALE)
     _tell(f"healthy: {name} completed {completed_at}", HEALTHY)
+
+
+@queues.command()
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=9464, show_default=True, help="0: any free one.")
+def exporter(host: str, port: int) -> None:
+    """Serve /metrics, /queues.json and /healthz about all queues until SIGTERM or SIGINT.
+
+    A store that cannot be reached is a metric, not an error. Exit codes: 0 told to stop, 1 it could not start.
+    """
+    from litestar_queues.exporter import run_exporter
+    from litestar_queues.signals import SIGNALS
+
+    SIGNALS.install()
+    service = _service()
+    _configure_logging()
+    if not service.backend.capabilities.shared:
+        click.echo("Note: this backend lives in one process, so this exporter sees nothing of others", err=True)
+    run_exporter(
+        service,
+        host=host,
+        port=port,
+        announce=lambda bound: click.echo(f"litestar queues exporter listens on {host}:{bound}", err=True),
+    )
 
 
 @queues.command()

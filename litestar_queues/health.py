@@ -1,7 +1,7 @@
 """In: a worker. Out: its health over HTTP and in a file, for probes; no question of theirs reaches the store.
 
 ``/live``, ``/ready`` and ``/scheduler-health?minutes=5`` answer 200 or 503 with one line, ``/facts`` with what
-``litestar-queues-probe`` judges by.
+``litestar-queues-probe`` judges by, ``/metrics`` with the worker's own metrics.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 from litestar_queues.errors import QueueConfigurationError
+from litestar_queues.metrics import METRICS_KIND, NOT_INSTALLED, WorkerMetrics, worker_metrics
+from litestar_queues.plain_http import Answer, PlainServer, Request
 from litestar_queues.probe import CHECKS, FILE_INTERVAL, HEALTHY, judge
 
 if TYPE_CHECKING:
@@ -28,9 +29,8 @@ __all__ = ("facts_of", "serve_health")
 _PATIENCE = 5.0
 """Seconds that a client has for its request and for reading the answer."""
 _MOST_CLIENTS = 32
-_LONGEST_LINE = 4_096
 _LEAST_STUCK = 30.0
-_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 503: "Service Unavailable"}
+_PATHS = "/live, /ready, /scheduler-health, /facts and /metrics"
 
 
 def facts_of(worker: Worker) -> dict[str, Any]:
@@ -76,15 +76,21 @@ async def serve_health(worker: Worker) -> AsyncIterator[int | None]:
         if config.health_port is None:
             yield None
         else:
-            server = await _bind(worker, config)
+            metrics = worker_metrics(worker)
+            if metrics is not None:
+                stack.callback(worker.service.bus.subscribe(metrics))
+            server = await _bind(worker, config, metrics)
             stack.callback(server.close)
             yield server.sockets[0].getsockname()[1]
 
 
-async def _bind(worker: Worker, config: QueueConfig) -> asyncio.Server:
-    handler = _Handler(worker)
+async def _bind(worker: Worker, config: QueueConfig, metrics: WorkerMetrics | None) -> asyncio.Server:
+    async def answer(request: Request) -> Answer:
+        return _answer(worker, metrics, request)
+
+    server = PlainServer(answer, usage=f"send GET {_PATHS}", patience=_PATIENCE, most_clients=_MOST_CLIENTS)
     try:
-        return await asyncio.start_server(handler.serve, config.health_host, config.health_port, limit=_LONGEST_LINE)
+        return await server.start(config.health_host, config.health_port or 0)
     except OSError as error:
         msg = (
             f"the health server cannot bind {config.health_host}:{config.health_port} ({error.strerror or error}): "
@@ -93,54 +99,21 @@ async def _bind(worker: Worker, config: QueueConfig) -> asyncio.Server:
         raise QueueConfigurationError(msg) from error
 
 
-class _Handler:
-    """Answers one request a connection; clients that are slow, many or rude cost next to nothing."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._clients = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Read a request line, answer, close."""
-        self._clients += 1
-        try:
-            if self._clients <= _MOST_CLIENTS:
-                async with asyncio.timeout(_PATIENCE):
-                    status, kind, text = self._answer(await reader.readline())
-                    writer.write(_response(status, kind, text))
-                    await writer.drain()
-        except (TimeoutError, OSError, ValueError):  # too slow, gone, or a line without end
-            writer.transport.abort()
-        finally:
-            self._clients -= 1
-            writer.close()
-
-    def _answer(self, line: bytes) -> tuple[int, str, str]:
-        words = line.decode("latin-1").split()
-        if len(words) < 2 or words[0] != "GET":  # noqa: PLR2004 - a method and a target
-            return 400, "text/plain", "send GET /live, /ready, /scheduler-health or /facts"
-        url = urlsplit(words[1])
-        check = url.path.strip("/")
-        facts = facts_of(self._worker)
-        if check == "facts":
-            return 200, "application/json", json.dumps(facts)
-        if check not in CHECKS:
-            return 404, "text/plain", "there are /live, /ready, /scheduler-health and /facts"
-        try:
-            minutes = float(parse_qs(url.query).get("minutes", ["5"])[0])
-        except ValueError:
-            return 400, "text/plain", "minutes must be a number"
-        code, text = judge(facts, check, minutes)
-        return (200 if code == HEALTHY else 503), "text/plain", text
-
-
-def _response(status: int, kind: str, text: str) -> bytes:
-    body = f"{text}\n".encode()
-    head = (
-        f"HTTP/1.0 {status} {_REASONS[status]}\r\nContent-Type: {kind}; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+def _answer(worker: Worker, metrics: WorkerMetrics | None, request: Request) -> Answer:
+    check = request.path
+    if check == "metrics":
+        return Answer(404, NOT_INSTALLED) if metrics is None else Answer(200, metrics.text(), METRICS_KIND)
+    facts = facts_of(worker)
+    if check == "facts":
+        return Answer(200, json.dumps(facts), "application/json")
+    if check not in CHECKS:
+        return Answer(404, f"there are {_PATHS}")
+    try:
+        minutes = float(request.query.get("minutes", ["5"])[0])
+    except ValueError:
+        return Answer(400, "minutes must be a number")
+    code, text = judge(facts, check, minutes)
+    return Answer(200 if code == HEALTHY else 503, text)
 
 
 @asynccontextmanager

@@ -211,6 +211,19 @@ class RecordFilter:
     limit: int = 100
 
 
+class QueueDepth(NamedTuple):
+    """The live records of one queue."""
+
+    queue: str
+    pending: int
+    """Due and waiting for a worker; also delayed ones that are due and that no claim has come across yet."""
+    scheduled: int
+    """Not due yet."""
+    running: int
+    oldest_due_age: float | None
+    """Seconds for which the longest waiting of the pending ones has been due; ``None`` where there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueueStatistics:
     """Stored records by state."""

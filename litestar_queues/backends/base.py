@@ -20,6 +20,7 @@ from litestar_queues.records import (
     Enqueued,
     Held,
     NewRecord,
+    QueueDepth,
     QueuedTaskRecord,
     QueueStatistics,
     RecordFilter,
@@ -225,6 +226,10 @@ class QueueBackend(ABC):
     @abstractmethod
     async def statistics(self, queue: str | None = None) -> QueueStatistics:
         """Counts by state, exact; their cost does not grow with history."""
+
+    @abstractmethod
+    async def queue_depths(self) -> Sequence[QueueDepth]:
+        """Live records of each queue that has any, by name; their cost does not grow with history."""
 
     @abstractmethod
     async def canary_completed_at(self) -> datetime | None:

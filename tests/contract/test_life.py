@@ -39,6 +39,7 @@ CALLS: dict[str, Callable[[QueueBackend], Awaitable[object]]] = {
     "get_many": lambda it: it.get_many([HELD.id]),
     "list_records": lambda it: it.list_records(RecordFilter()),
     "statistics": lambda it: it.statistics(),
+    "queue_depths": lambda it: it.queue_depths(),
     "canary_completed_at": lambda it: it.canary_completed_at(),
     "prune_many": lambda it: it.prune_many(TaskStatus.FAILED, older_than=1, limit=1),
     "prune_ticks": lambda it: it.prune_ticks(older_than=1, limit=1),

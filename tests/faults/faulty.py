@@ -137,6 +137,7 @@ class FaultyBackend(QueueBackend):
     get_many = _door("get_many")
     list_records = _door("list_records")
     statistics = _door("statistics")
+    queue_depths = _door("queue_depths")
     canary_completed_at = _door("canary_completed_at")
     prune_many = _door("prune_many")
     prune_ticks = _door("prune_ticks")

@@ -22,7 +22,7 @@ from tests.builders import make_error, make_record
 from tests.contract.laws import assert_balanced, claim, claim_one, enqueue, finish, held, status_of
 from tests.postgres.conftest import Area, blocked_pid
 from tests.postgres.server import Server
-from tests.worker.harness import Shift, Shop, until, within
+from tests.worker.harness import Shift, Shop, until, until_found, within
 
 # a claim whose reply was lost runs again once its lease is over
 LEASES: dict[str, Any] = {"worker_stale_after": 3.0, "worker_heartbeat_interval": 1.0}
@@ -218,4 +218,9 @@ async def test_a_server_that_hangs_is_treated_as_one_that_cannot_be_reached(
             await calls[lane]()
     finally:
         os.kill(pid, signal.SIGCONT)
+
+    async def gone() -> bool:  # it may still do what it was asked for before the line was cut
+        return not await admin.fetchval("select exists (select from pg_stat_activity where pid = $1)", pid)
+
+    assert await until_found(gone)
     await assert_balanced(backend)

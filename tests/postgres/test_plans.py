@@ -62,6 +62,7 @@ STATEMENTS: dict[str, tuple[str, Sequence[Any]]] = {
     "schedule_is_live": ("schedule_is_live", ["report"]),
     "statistics": ("statistics", [None]),
     "statistics of a queue": ("statistics", ["q1"]),
+    "queue_depths": ("queue_depths", [None]),
     "canary": ("canary", []),
     "get_many": ("get_many", [IDS]),
     "list_records": ("list_records", [None, None, None, None, None, None, BATCH]),
@@ -128,7 +129,7 @@ def scanned(plan: Node) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("case", STATEMENTS)
 async def test_no_statement_goes_through_a_whole_table(mode: tuple[Any, bool], case: str) -> None:
     whole = {table for step, table in scanned(await plan_of(mode, case)) if step == "Seq Scan"}
-    unprepared = {"lq_live"} if case == "statistics" and not mode[1] else set()
+    unprepared = {"lq_live"} if case in {"statistics", "queue_depths"} and not mode[1] else set()
     assert whole - unprepared <= {"lq_count"}
 
 
@@ -138,6 +139,12 @@ async def test_live_records_are_counted_in_their_indexes_and_history_is_left_alo
 ) -> None:
     steps = scanned(await plan_of(mode, case))
     assert steps - LIVE_COUNTS[case] == {("Index Only Scan", "lq_live"), ("Seq Scan", "lq_count")}
+
+
+async def test_the_depths_of_queues_are_counted_without_a_look_at_history(mode: tuple[Any, bool]) -> None:
+    steps = scanned(await plan_of(mode, "queue_depths"))
+    assert {table for _, table in steps} == {"lq_live"}
+    assert mode[1] is False or ("Index Only Scan", "lq_live") in steps
 
 
 @pytest.mark.parametrize("case", ["claim everywhere", "claim from two queues"])
@@ -175,7 +182,7 @@ async def test_what_comes_in_order_is_read_in_order_not_sorted(mode: tuple[Any, 
     assert [node["Sort Key"] for node in nodes(plan) if node["Node Type"] == "Sort"] == []
 
 
-@pytest.mark.parametrize("case", ["canary", "statistics", "list_records", "prune_many", "get_many"])
+@pytest.mark.parametrize("case", ["canary", "statistics", "list_records", "prune_many", "get_many", "queue_depths"])
 async def test_what_is_asked_often_reads_few_blocks_of_history(mode: tuple[Any, bool], case: str) -> None:
     plan = await plan_of(mode, case, analyze=True)
     of_history = [node for node in nodes(plan) if str(node.get("Relation Name")) == "lq_done"]

@@ -3,120 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 import psycopg
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlspec import SQLSpec
-from sqlspec.adapters.asyncpg import AsyncpgConfig
-from sqlspec.adapters.psycopg import PsycopgAsyncConfig
 
 from litestar_queues.backends.postgres import PostgresBackend
 from litestar_queues.errors import BackendError, InvalidArgumentError, SchemaVersionError
 from litestar_queues.records import Enqueued
 from tests.builders import make_record
 from tests.contract.laws import assert_balanced, claim, enqueue, ids_of
+from tests.postgres.callers import CALLERS, Caller
 from tests.postgres.conftest import Area
-from tests.postgres.server import Server
 from tests.worker.harness import until, within
-
-
-class Caller:
-    """A transaction of the app, whichever library it uses."""
-
-    def __init__(self, connection: Any, commit: Any, rollback: Any, wrap: Callable[[str], Any] = str) -> None:
-        self.connection = connection
-        self.commit = commit
-        self.rollback = rollback
-        self._wrap = wrap
-
-    async def order(self, area: Area) -> None:
-        await self.connection.execute(self._wrap(f"insert into {area.schema}.orders values ('hat')"))
-
-
-@asynccontextmanager
-async def by_asyncpg(server: Server) -> AsyncIterator[Caller]:
-    connection = await asyncpg.connect(server.url().replace("+asyncpg", ""))
-    transaction = connection.transaction()
-    await transaction.start()
-    yield Caller(connection, transaction.commit, transaction.rollback)
-    await connection.close()
-
-
-@asynccontextmanager
-async def by_asyncpg_pool(server: Server) -> AsyncIterator[Caller]:
-    async with (
-        asyncpg.create_pool(server.url().replace("+asyncpg", ""), min_size=1, max_size=1) as pool,
-        pool.acquire() as connection,
-    ):
-        transaction = connection.transaction()
-        await transaction.start()
-        yield Caller(connection, transaction.commit, transaction.rollback)
-
-
-@asynccontextmanager
-async def by_psycopg(server: Server) -> AsyncIterator[Caller]:
-    async with await psycopg.AsyncConnection.connect(server.url().replace("+asyncpg", "")) as connection:
-        yield Caller(connection, connection.commit, connection.rollback)
-
-
-@asynccontextmanager
-async def by_psycopg_dicts(server: Server) -> AsyncIterator[Caller]:
-    url = server.url().replace("+asyncpg", "")
-    async with await psycopg.AsyncConnection.connect(
-        url, autocommit=True, row_factory=psycopg.rows.dict_row
-    ) as connection:
-        await connection.execute("begin")
-        yield Caller(connection, connection.commit, connection.rollback)
-
-
-def by_sqlspec(config: Any) -> Open:
-    @asynccontextmanager
-    async def opened(server: Server) -> AsyncIterator[Caller]:
-        options: dict[str, Any] = {"min_size": 1, "max_size": 1}
-        name = "dsn" if config is AsyncpgConfig else "conninfo"
-        made = SQLSpec().add_config(config(connection_config={name: server.url().replace("+asyncpg", ""), **options}))
-        async with made.provide_session() as session:
-            await session.begin()
-            yield Caller(session, session.commit, session.rollback)
-        await made.close_pool()
-
-    return opened
-
-
-def by_sqlalchemy(driver: str, kind: str) -> Open:
-    @asynccontextmanager
-    async def opened(server: Server) -> AsyncIterator[Caller]:
-        engine = create_async_engine(server.url(driver))
-
-        class MySession(AsyncSession): ...
-
-        async with MySession(engine) if kind == "session" else engine.connect() as given:
-            yield Caller(given, given.commit, given.rollback, text)
-        await engine.dispose()
-
-    return opened
-
-
-Open = Callable[[Server], AbstractAsyncContextManager[Caller]]
-CALLERS: dict[str, Open] = {
-    "asyncpg": by_asyncpg,
-    "asyncpg pool": by_asyncpg_pool,
-    "psycopg": by_psycopg,
-    "psycopg dicts": by_psycopg_dicts,
-    "sqlspec asyncpg": by_sqlspec(AsyncpgConfig),
-    "sqlspec psycopg": by_sqlspec(PsycopgAsyncConfig),
-    **{
-        f"sqlalchemy {driver} {kind}": by_sqlalchemy(driver, kind)
-        for driver in ("asyncpg", "psycopg")
-        for kind in ("session", "connection")
-    },
-}
 
 
 @pytest.fixture
@@ -139,7 +42,7 @@ async def orders(admin: Any) -> int:
 async def test_the_records_are_there_once_the_caller_commits(
     backend: PostgresBackend, caller: Caller, admin: Any, area: Area
 ) -> None:
-    await caller.order(area)
+    await caller.order(area.schema)
     records = [make_record(), make_record(), make_record(key="k", delay=5)]
     answers = await backend.enqueue_many(records, connection=caller.connection)
     assert list(answers) == [Enqueued(record.id, created=True) for record in records]
@@ -153,7 +56,7 @@ async def test_the_records_are_there_once_the_caller_commits(
 async def test_the_records_never_were_where_the_caller_rolls_back(
     backend: PostgresBackend, caller: Caller, admin: Any, area: Area
 ) -> None:
-    await caller.order(area)
+    await caller.order(area.schema)
     record = make_record(key="k")
     await backend.enqueue_many([record], connection=caller.connection)
     await caller.rollback()
@@ -168,7 +71,7 @@ async def test_an_enqueue_may_come_before_the_callers_own_work(
     backend: PostgresBackend, caller: Caller, admin: Any, area: Area, ending: str
 ) -> None:
     await backend.enqueue_many([make_record()], connection=caller.connection)
-    await caller.order(area)
+    await caller.order(area.schema)
     await getattr(caller, ending)()
     assert (await orders(admin), (await backend.ledger())["enqueued"]) == ((1, 1) if ending == "commit" else (0, 0))
 
@@ -194,11 +97,11 @@ async def test_a_held_key_is_answered_with_its_holder(backend: PostgresBackend, 
 async def test_a_refused_batch_leaves_the_callers_work_as_it_was(
     backend: PostgresBackend, caller: Caller, admin: Any, area: Area, queue: str
 ) -> None:
-    await caller.order(area)
+    await caller.order(area.schema)
     bad = make_record(key="l", queue=queue, payload=b"[[],{}]" if queue == "\0" else b"\xff")
     with pytest.raises(InvalidArgumentError, match="a value cannot be stored"):
         await backend.enqueue_many([make_record(), make_record(key="k"), bad], connection=caller.connection)
-    await caller.order(area)
+    await caller.order(area.schema)
     await caller.commit()
     assert await orders(admin) == 2
     assert (await backend.ledger())["enqueued"] == 0

@@ -25,6 +25,7 @@ from litestar_queues.records import (
     Enqueued,
     Held,
     NewRecord,
+    QueueDepth,
     QueuedTaskRecord,
     QueueStatistics,
     RecordFilter,
@@ -215,6 +216,9 @@ class MemoryBackend(QueueBackend):
     async def statistics(self, queue: str | None = None) -> QueueStatistics:
         rows = self._rows()
         return QueueStatistics(**{status.value: rows.count(status, queue) for status in TaskStatus})
+
+    async def queue_depths(self) -> Sequence[QueueDepth]:
+        return self._rows().depths(self._clock.micros())
 
     async def canary_completed_at(self) -> datetime | None:
         completed_at = self._rows().canary_completed_at

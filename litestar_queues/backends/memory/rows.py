@@ -8,9 +8,9 @@ from itertools import count
 from typing import Any
 
 from litestar_queues.backends.laws import due_at, later
-from litestar_queues.clock import from_micros
+from litestar_queues.clock import MICROSECONDS, from_micros
 from litestar_queues.codec import decode_json, decode_payload
-from litestar_queues.records import AttemptError, NewRecord, QueuedTaskRecord
+from litestar_queues.records import AttemptError, NewRecord, QueueDepth, QueuedTaskRecord
 from litestar_queues.status import TaskStatus
 
 __all__ = ("Heap", "Queue", "Row")
@@ -111,6 +111,10 @@ class Heap:
         row.heap, row.stamp = self, next(_stamps)
         heappush(self.entries, (order, row.stamp, row))
 
+    def rows(self) -> list[Row]:
+        """All rows, in no order."""
+        return [entry[2] for entry in self.entries if entry[2].stamp == entry[1]]
+
     def first(self) -> tuple[Any, int, Row] | None:
         """The entry in front."""
         entries = self.entries
@@ -159,6 +163,13 @@ class Queue:
                 return len(self.delayed)
             case _:
                 return self.counts[status]
+
+    def depth(self, now: int) -> QueueDepth:
+        """The live ones; this is a look, which promotes nothing."""
+        due = [row.due_at for heap in (self.waiting, self.delayed) for row in heap.rows() if row.due_at <= now]
+        age = max(0, now - min(due)) / MICROSECONDS if due else None
+        waiting = len(self.waiting) + len(self.delayed)
+        return QueueDepth(self.name, len(due), waiting - len(due), self.counts[TaskStatus.RUNNING], age)
 
     def promote(self, now: int) -> None:
         """Make delayed records that are due pending."""

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from litestar_queues.backends.laws import EXPIRED
 from litestar_queues.backends.memory.rows import Heap, Queue, Row
-from litestar_queues.records import CANARY_QUEUE, Enqueued
+from litestar_queues.records import CANARY_QUEUE, Enqueued, QueueDepth
 from litestar_queues.status import TERMINAL, TaskStatus
 
 __all__ = ("Rows",)
@@ -145,6 +145,11 @@ class Rows:
         """How many rows are in a state."""
         queues = self.queues.values() if queue is None else self.choose((queue,))
         return sum(one.count(status) for one in queues)
+
+    def depths(self, now: int) -> list[QueueDepth]:
+        """The live rows of each queue that has any, by name."""
+        depths = (self.queues[name].depth(now) for name in sorted(self.queues))
+        return [one for one in depths if one.pending or one.scheduled or one.running]
 
     def _holder(self, key: str, now: int) -> Row | None:
         """The record that holds a key: a live one, or one within its window."""

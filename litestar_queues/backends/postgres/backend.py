@@ -14,10 +14,8 @@ from uuid import UUID
 
 from litestar_queues.backends.base import Capabilities, QueueBackend
 from litestar_queues.backends.laws import lost_too_often
-from litestar_queues.backends.postgres.callers import in_part, of_caller
 from litestar_queues.backends.postgres.drivers import Address, Connection
-from litestar_queues.backends.postgres.enqueue import EnqueueDesk, insert
-from litestar_queues.backends.postgres.errors import translate
+from litestar_queues.backends.postgres.enqueue import EnqueueDesk
 from litestar_queues.backends.postgres.lane import Lane, Operation
 from litestar_queues.backends.postgres.listener import Listener
 from litestar_queues.backends.postgres.rows import as_record, as_schedule
@@ -33,6 +31,7 @@ from litestar_queues.records import (
     Enqueued,
     Held,
     NewRecord,
+    QueueDepth,
     QueuedTaskRecord,
     QueueStatistics,
     RecordFilter,
@@ -143,21 +142,10 @@ class PostgresBackend(QueueBackend):
             return ()
         self._check_open()
         if connection is not None:
-            return await self._enqueue_on(connection, records)
+            return await self._enqueues.enqueue_on(connection, records, self._now(), self._address.label)
         answers = await self._enqueues.enqueue(records, self._now())
         self.listener.notify()
         return answers
-
-    async def _enqueue_on(self, given: Any, records: Sequence[NewRecord]) -> Sequence[Enqueued]:
-        sql, now, channel = self._sql, self._now(), self._channel
-        try:
-            connection = await of_caller(given, sql)
-            return await in_part(connection, sql, lambda: insert(connection, sql, records, now=now, channel=channel))
-        except Exception as error:
-            ours = translate(error, self._address.label)
-            if ours is error:
-                raise
-            raise ours from error
 
     async def cancel_many(self, ids: Sequence[UUID], *, include_running: bool = False) -> Mapping[UUID, TaskStatus]:
         rows = await self._run("cancel_many", self._now(), list(ids), include_running)
@@ -255,6 +243,9 @@ class PostgresBackend(QueueBackend):
 
     async def statistics(self, queue: str | None = None) -> QueueStatistics:
         return QueueStatistics(**{row[0]: row[1] for row in await self._run("statistics", queue)})
+
+    async def queue_depths(self) -> Sequence[QueueDepth]:
+        return [QueueDepth(*row) for row in await self._run("queue_depths", self._now())]
 
     async def canary_completed_at(self) -> datetime | None:
         micros = (await self._run("canary"))[0][0]

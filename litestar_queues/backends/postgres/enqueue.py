@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from litestar_queues.backends.laws import due_at
+from litestar_queues.backends.postgres.callers import in_part, of_caller
+from litestar_queues.backends.postgres.errors import translate
 from litestar_queues.clock import Clock, to_micros
 from litestar_queues.errors import BackendUnavailableError
 from litestar_queues.records import Enqueued, NewRecord
@@ -139,6 +141,20 @@ class EnqueueDesk:
         if self._serving is None:
             self._serving = asyncio.create_task(self._serve())
         return await future
+
+    async def enqueue_on(
+        self, given: Any, records: Sequence[NewRecord], now: datetime | None, label: str
+    ) -> Sequence[Enqueued]:
+        """Insert the records on the caller's own connection; errors name the server by its label."""
+        sql, channel = self._sql, self._channel
+        try:
+            connection = await of_caller(given, sql)
+            return await in_part(connection, sql, lambda: insert(connection, sql, records, now=now, channel=channel))
+        except Exception as error:
+            ours = translate(error, label)
+            if ours is error:
+                raise
+            raise ours from error
 
     async def _serve(self) -> None:
         try:

@@ -25,7 +25,14 @@ from litestar_queues.backends.sqlite.enqueue import enqueue, enqueue_on
 from litestar_queues.backends.sqlite.errors import translate
 from litestar_queues.backends.sqlite.file import DatabaseFile
 from litestar_queues.backends.sqlite.finish import finish, renew, save_progress
-from litestar_queues.backends.sqlite.rows import canary_completed_at, get_records, ledger, list_records, statistics
+from litestar_queues.backends.sqlite.rows import (
+    canary_completed_at,
+    get_records,
+    ledger,
+    list_records,
+    queue_depths,
+    statistics,
+)
 from litestar_queues.backends.sqlite.schedules import (
     due_schedules,
     fire_ticks,
@@ -54,6 +61,7 @@ from litestar_queues.records import (
     Enqueued,
     Held,
     NewRecord,
+    QueueDepth,
     QueuedTaskRecord,
     QueueStatistics,
     RecordFilter,
@@ -217,6 +225,9 @@ class SQLiteBackend(QueueBackend):
 
     async def statistics(self, queue: str | None = None) -> QueueStatistics:
         return await self._read(partial(statistics, queue=queue))
+
+    async def queue_depths(self) -> Sequence[QueueDepth]:
+        return await self._read(queue_depths)
 
     async def canary_completed_at(self) -> datetime | None:
         return await self._read(canary_completed_at)

@@ -9,13 +9,13 @@ from uuid import UUID
 
 from litestar_queues.backends.sqlite.calls import Work
 from litestar_queues.backends.statements import load_statements
-from litestar_queues.clock import from_micros
+from litestar_queues.clock import MICROSECONDS, from_micros
 from litestar_queues.codec import decode_json, decode_payload
 from litestar_queues.outcomes import RunError
-from litestar_queues.records import AttemptError, QueuedTaskRecord, QueueStatistics, RecordFilter
+from litestar_queues.records import AttemptError, QueueDepth, QueuedTaskRecord, QueueStatistics, RecordFilter
 from litestar_queues.status import TaskStatus
 
-__all__ = ("canary_completed_at", "get_records", "ledger", "list_records", "statistics")
+__all__ = ("canary_completed_at", "get_records", "ledger", "list_records", "queue_depths", "statistics")
 
 SQL = load_statements("sqlite")
 
@@ -61,6 +61,16 @@ def statistics(work: Work, queue: str | None) -> QueueStatistics:
 def canary_completed_at(work: Work) -> datetime | None:
     """When a record of the canary queue last completed."""
     return _moment(work.execute(SQL["canary"]).fetchone()[0])
+
+
+def queue_depths(work: Work) -> list[QueueDepth]:
+    """Live records by queue."""
+    return [
+        QueueDepth(
+            queue, pending, scheduled, running, None if due_at is None else max(0, work.now - due_at) / MICROSECONDS
+        )
+        for queue, pending, scheduled, running, due_at in work.execute(SQL["queue_depths"], {"now": work.now})
+    ]
 
 
 def ledger(work: Work) -> Mapping[str, int]:

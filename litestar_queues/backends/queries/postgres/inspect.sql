@@ -66,6 +66,29 @@ union all
 select status, sum(n)::bigint from lq_count
 where status in ('completed', 'failed', 'cancelled') and (queue = $1::text or $1::text is null) group by status
 
+-- Live records by queue, and for how long the longest waiting has been due; what is due is pending, whatever it is called.
+-- $1 now.
+-- name: queue_depths
+select
+    queue, sum(pending)::bigint, sum(scheduled)::bigint, sum(running)::bigint,
+    case when min(due_at) is not null
+        then greatest(0, extract(epoch from coalesce($1::timestamptz, now()) - min(due_at)))::double precision
+    end
+from (
+    select queue, count(*) as pending, 0 as scheduled, 0 as running, min(due_at) as due_at
+    from lq_live where status = 'pending' group by queue
+    union all
+    select queue, count(*), 0, 0, min(due_at)
+    from lq_live where status = 'scheduled' and due_at <= coalesce($1::timestamptz, now()) group by queue
+    union all
+    select queue, 0, count(*), 0, null
+    from lq_live where status = 'scheduled' and due_at > coalesce($1::timestamptz, now()) group by queue
+    union all
+    select queue, 0, 0, count(*), null
+    from lq_live where status = 'running' group by queue
+) as live
+group by queue order by queue
+
 -- When the canary last completed, in microseconds, be its record still there or pruned.
 -- name: canary
 select greatest(

@@ -57,6 +57,22 @@ select 'running', count(*) from lq_record where status = 'running' and queue = :
 union all
 select status, n from lq_counter where queue = :queue and status in ('completed', 'failed', 'cancelled')
 
+-- Live records by queue, and since when the longest waiting is due; what is due is pending, whatever it is called.
+-- name: queue_depths
+select queue, sum(pending), sum(scheduled), sum(running), min(due_at) from (
+    select queue, count(*) as pending, 0 as scheduled, 0 as running, min(due_at) as due_at
+    from lq_record where status = 'pending' group by queue
+    union all
+    select queue, count(*), 0, 0, min(due_at)
+    from lq_record where status = 'scheduled' and due_at <= :now group by queue
+    union all
+    select queue, 0, count(*), 0, null
+    from lq_record where status = 'scheduled' and due_at > :now group by queue
+    union all
+    select queue, 0, 0, count(*), null
+    from lq_record where status = 'running' group by queue
+) group by queue order by queue
+
 -- The balance of all that was ever enqueued: records are numbered without a gap, so the last number is how many there
 -- were, and a count per enqueue (a fifth of its time) is saved.
 -- name: ledger

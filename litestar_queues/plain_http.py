@@ -1,0 +1,98 @@
+"""In: a function from a request to an answer. Out: a server for probes and scrapers, on asyncio alone.
+
+It reads one request line a connection, answers, and hangs up; clients that are slow, many or rude cost next to nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+__all__ = ("Answer", "PlainServer", "Request")
+
+_LONGEST_LINE = 4_096
+_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 503: "Service Unavailable"}
+
+
+class Request(NamedTuple):
+    """What a client asks for."""
+
+    path: str
+    """Without slashes at its ends."""
+    query: Mapping[str, Sequence[str]]
+
+
+class Answer(NamedTuple):
+    """What it gets."""
+
+    status: int
+    text: str
+    kind: str = "text/plain"
+
+
+class PlainServer:
+    """Answers GET requests.
+
+    Args:
+        answer: From a request to its answer; it bounds its own time.
+        usage: The answer to what is no GET request.
+        patience: Seconds that a client has for its request, and again for reading the answer.
+        most_clients: Others are hung up on until places are free.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Request], Awaitable[Answer]],
+        *,
+        usage: str,
+        patience: float = 5.0,
+        most_clients: int = 32,
+    ) -> None:
+        self._answer = answer
+        self._usage = usage
+        self._patience = patience
+        self._most_clients = most_clients
+        self._clients = 0
+
+    async def start(self, host: str, port: int) -> asyncio.Server:
+        """Listen; closing the server ends it.
+
+        Raises:
+            OSError: The address cannot be used.
+        """
+        return await asyncio.start_server(self._serve, host, port, limit=_LONGEST_LINE)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients += 1
+        try:
+            if self._clients <= self._most_clients:
+                async with asyncio.timeout(self._patience):
+                    request = _read(await reader.readline())
+                answer = Answer(400, self._usage) if request is None else await self._answer(request)
+                async with asyncio.timeout(self._patience):
+                    writer.write(_response(answer))
+                    await writer.drain()
+        except (TimeoutError, OSError, ValueError):  # too slow, gone, or a line without end
+            writer.transport.abort()
+        finally:
+            self._clients -= 1
+            writer.close()
+
+
+def _read(line: bytes) -> Request | None:
+    words = line.decode("latin-1").split()
+    if len(words) < 2 or words[0] != "GET":  # noqa: PLR2004 - a method and a target
+        return None
+    url = urlsplit(words[1])
+    return Request(url.path.strip("/"), parse_qs(url.query))
+
+
+def _response(answer: Answer) -> bytes:
+    body = f"{answer.text.rstrip()}\n".encode()
+    head = (
+        f"HTTP/1.0 {answer.status} {_REASONS[answer.status]}\r\nContent-Type: {answer.kind}; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
