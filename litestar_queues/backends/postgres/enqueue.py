@@ -27,6 +27,8 @@ _MOST_TOGETHER = 1_000
 """Calls that may share one commit."""
 _MOST_ALIKE = 10_000
 """Records that one statement inserts."""
+_MANY = 500
+"""From so many on it pays to ask once whether any of the ids can be there already."""
 _TRIES = 5
 
 
@@ -42,25 +44,51 @@ async def insert(
         now: The time of a test; ``None``: the server's.
         channel: Where listeners are told; ``None``: nowhere.
     """
+    return await _insert_groups(connection, sql, records, _alike(records), now=now, channel=channel)
+
+
+async def _insert_groups(
+    connection: Runner,
+    sql: Statements,
+    records: Sequence[NewRecord],
+    groups: Sequence[Sequence[NewRecord]],
+    *,
+    now: datetime | None,
+    channel: str | None,
+) -> list[Enqueued]:
     holders: dict[UUID, UUID] = {}
-    for group in _alike(records):
+    for group in groups:
         shared = _shared(group[0], now, channel)
         if group[0].key is None:
-            await connection.run(sql["insert_alike"], *shared(group))
+            name = "insert_alike" if len(group) < _MANY else "insert_many_alike"
+            await connection.run(sql[name], *shared(group))
         else:
             holders |= await _insert_keyed(connection, sql, group, shared, now)
+    if not holders:
+        return [Enqueued(record.id, created=True) for record in records]
     return [Enqueued(holders.get(record.id, record.id), record.id not in holders) for record in records]
 
 
 def _alike(records: Sequence[NewRecord]) -> list[Sequence[NewRecord]]:
     """Part the records into groups that differ in id, payload and key alone."""
-    if len(records) == 1:
-        return [records]
+    if _are_alike(records):  # as a rule
+        return [records[at : at + _MOST_ALIKE] for at in range(0, len(records), _MOST_ALIKE)]
     groups: dict[Any, list[NewRecord]] = {}
     for record in {record.id: record for record in records}.values():  # of two with one id one is a mistake
         alike = (record.key is None, *record[1:2], *record[3:7], *record[9:])
         groups.setdefault(alike, []).append(record)
     return [group[at : at + _MOST_ALIKE] for group in groups.values() for at in range(0, len(group), _MOST_ALIKE)]
+
+
+def _are_alike(records: Sequence[NewRecord]) -> bool:
+    """Whether they differ in id and payload alone, and none is there twice."""
+    first = records[0]
+    task, rest = first.task, first[3:]
+    if len(records) == 1:
+        return True
+    if first.key is not None or not all(record[3:] == rest and record.task == task for record in records):
+        return False
+    return len({record.id.int for record in records}) == len(records)
 
 
 def _shared(first: NewRecord, now: datetime | None, channel: str | None) -> Any:
@@ -186,19 +214,23 @@ class EnqueueDesk:
 
     async def _together(self, calls: Sequence[Any]) -> None:
         records = [record for call in calls for record in call[0]]
+        groups = _alike(records)
         now = calls[0][1]
 
         async def operation(connection: Connection) -> list[Enqueued]:
-            if len(_alike(records)) == 1 and records[0].key is None:
-                return await insert(connection, self._sql, records, now=now, channel=self._channel)
-            await connection.run(self._sql["begin"])
-            answers = await insert(connection, self._sql, records, now=now, channel=self._channel)
-            await connection.run(self._sql["commit"])
+            at_once = len(groups) == 1 and records[0].key is None
+            if not at_once:
+                await connection.run(self._sql["begin"])
+            answers = await _insert_groups(connection, self._sql, records, groups, now=now, channel=self._channel)
+            if not at_once:
+                await connection.run(self._sql["commit"])
             return answers
 
-        answers = iter(await self._lane.run(operation))
+        answers = await self._lane.run(operation)
+        at = 0
         for call in calls:
-            mine = [next(answers) for _ in call[0]]
+            mine = answers[at : at + len(call[0])]
+            at += len(call[0])
             if not call[2].done():
                 call[2].set_result(mine)
 

@@ -1,0 +1,146 @@
+{{/*
+The one pod template. Takes `root`, `component`, `pool`, `values` of the component, and what only that component has:
+`env`, `container` (command, args, ports, probes, lifecycle) as YAML text, `gracePeriod`, `restartPolicy`,
+`serviceAccountName`, `port` where metrics are served.
+*/}}
+{{- define "litestar-queues.pod" -}}
+{{- $root := .root -}}
+{{- $global := .root.Values -}}
+{{- $own := .values -}}
+metadata:
+  labels:
+    {{- include "litestar-queues.selectorLabels" . | nindent 4 }}
+    {{- with merge (deepCopy $own.podLabels) $global.commonLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- $scraped := and .port $global.metrics.annotations }}
+  {{- if or $scraped $own.podAnnotations }}
+  annotations:
+    {{- if $scraped }}
+    prometheus.io/scrape: "true"
+    prometheus.io/path: /metrics
+    prometheus.io/port: {{ .port | int | quote }}
+    {{- end }}
+    {{- with $own.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+spec:
+  serviceAccountName: {{ .serviceAccountName | default (include "litestar-queues.serviceAccountName" $root) }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  {{- with .restartPolicy }}
+  restartPolicy: {{ . }}
+  {{- end }}
+  {{- with .gracePeriod }}
+  terminationGracePeriodSeconds: {{ . | int }}
+  {{- end }}
+  {{- with $global.imagePullSecrets }}
+  imagePullSecrets: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $own.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  securityContext: {{- include "litestar-queues.over" (list $own.podSecurityContext $global.podSecurityContext) | nindent 4 }}
+  {{- with $own.nodeSelector }}
+  nodeSelector: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $own.tolerations }}
+  tolerations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $own.affinity }}
+  affinity: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if $own.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- $selector := dict "matchLabels" (include "litestar-queues.selectorLabels" . | fromYaml) }}
+    {{- range $own.topologySpreadConstraints }}
+    - {{- merge (deepCopy .) (dict "labelSelector" $selector) | toYaml | nindent 6 }}
+    {{- end }}
+  {{- end }}
+  {{- with $own.initContainers }}
+  initContainers: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: {{ .component }}
+      image: {{ include "litestar-queues.image" . }}
+      imagePullPolicy: {{ $own.image.pullPolicy | default $global.image.pullPolicy }}
+      {{- .container | nindent 6 }}
+      env:
+        {{- include "litestar-queues.env" $root | nindent 8 }}
+        {{- with .env }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- with concat $global.extraEnv $own.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with concat $global.extraEnvFrom $own.extraEnvFrom }}
+      envFrom: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $own.resources }}
+      resources: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      securityContext: {{- include "litestar-queues.over" (list $own.securityContext $global.securityContext) | nindent 8 }}
+      volumeMounts:
+        - name: tmp
+          mountPath: /tmp
+        {{- with concat $global.extraVolumeMounts $own.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    {{- with $own.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  volumes:
+    - name: tmp
+      emptyDir: {}
+    {{- with concat $global.extraVolumes $own.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end -}}
+
+{{/* An image of its own keeps nothing of the digest that belongs to the other. */}}
+{{- define "litestar-queues.image" -}}
+{{- $own := .values.image -}}
+{{- $common := .root.Values.image -}}
+{{- $digest := or $own.repository $own.tag | empty | ternary $common.digest "" -}}
+{{- $repository := $own.repository | default $common.repository -}}
+{{- $digest = $own.digest | default $digest -}}
+{{- if $digest -}}
+{{- printf "%s@%s" $repository $digest -}}
+{{- else -}}
+{{- printf "%s:%s" $repository ($own.tag | default $common.tag | default .root.Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What every process of the app is told. */}}
+{{- define "litestar-queues.env" -}}
+- name: LITESTAR_QUEUES_QUEUE_BACKEND
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.database.existingSecret }}
+      key: {{ .Values.database.key }}
+{{- with .Values.app }}
+- name: LITESTAR_APP
+  value: {{ . | quote }}
+{{- end }}
+{{- if ne .Values.migrations.mode "none" }}
+- name: LITESTAR_QUEUES_MIGRATE_ON_START
+  value: "false"
+{{- end }}
+{{- range $name, $value := .Values.settings }}
+- name: LITESTAR_QUEUES_{{ upper $name }}
+  value: {{ include "litestar-queues.settingValue" $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "litestar-queues.settingValue" -}}
+{{- if kindIs "slice" . -}}
+{{- join "," . -}}
+{{- else if and (kindIs "float64" .) (eq . (floor .)) -}}
+{{- int64 . -}}
+{{- else if kindIs "invalid" . -}}
+none
+{{- else -}}
+{{- . -}}
+{{- end -}}
+{{- end -}}

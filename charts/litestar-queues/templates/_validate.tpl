@@ -1,0 +1,108 @@
+{{/* What the schema cannot say. Each refusal is one sentence that names the value and the remedy. */}}
+
+{{- define "litestar-queues.validate" -}}
+{{- include "litestar-queues.validateDatabase" . -}}
+{{- include "litestar-queues.validateWeb" . -}}
+{{- $names := dict -}}
+{{- range .Values.worker.pools -}}
+{{- if hasKey $names .name -}}
+{{- fail (printf "worker.pools has two pools named %q: give each pool a name of its own" .name) -}}
+{{- end -}}
+{{- $_ := set $names .name true -}}
+{{- $pool := include "litestar-queues.pool" (dict "root" $ "pool" .) | fromYaml -}}
+{{- include "litestar-queues.validatePool" (dict "root" $ "pool" $pool "where" (printf "worker pool %q" .name)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "litestar-queues.validateDatabase" -}}
+{{- if not .Values.database.existingSecret -}}
+{{- fail "database.existingSecret is empty: make a Secret that holds the database's URL, and name it there" -}}
+{{- end -}}
+{{- with lookup "v1" "Secret" .Release.Namespace .Values.database.existingSecret -}}
+{{- if not (hasKey (.data | default dict) $.Values.database.key) -}}
+{{- fail (printf "the Secret %q, which database.existingSecret names, has no key %q: add it, or set database.key" $.Values.database.existingSecret $.Values.database.key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "litestar-queues.validateWeb" -}}
+{{- $web := .Values.web -}}
+{{- if $web.enabled -}}
+{{- if le ($web.terminationGracePeriodSeconds | int) ($web.preStopSeconds | int) -}}
+{{- fail (printf "web.terminationGracePeriodSeconds (%d) must be above web.preStopSeconds (%d): the app would be killed before it is told to stop" ($web.terminationGracePeriodSeconds | int) ($web.preStopSeconds | int)) -}}
+{{- end -}}
+{{- if and $web.ingress.enabled (not $web.ingress.hosts) -}}
+{{- fail "web.ingress.hosts is empty: name at least one host, or leave web.ingress.enabled out" -}}
+{{- end -}}
+{{- include "litestar-queues.validateReplicas" (dict "values" $web "where" "web") -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "litestar-queues.validatePool" -}}
+{{- $pool := .pool -}}
+{{- if le ($pool.drainTimeout | float64) 0.0 -}}
+{{- fail (printf "drainTimeout of %s is %v: give running tasks a time above 0 seconds, or every rollout cancels them" .where $pool.drainTimeout) -}}
+{{- end -}}
+{{- $least := include "litestar-queues.leastGracePeriod" $pool | int -}}
+{{- if and $pool.terminationGracePeriodSeconds (lt ($pool.terminationGracePeriodSeconds | int) $least) -}}
+{{- fail (printf "terminationGracePeriodSeconds of %s (%d) is below %d, which is drainTimeout + cancelTimeout + 15: raise it, or leave it out" .where ($pool.terminationGracePeriodSeconds | int) $least) -}}
+{{- end -}}
+{{- $name := include "litestar-queues.componentName" (dict "root" .root "component" "worker" "pool" $pool.name) -}}
+{{- if gt (len $name) 52 -}}
+{{- fail (printf "the name %q of %s has %d characters, and Kubernetes allows a StatefulSet 52: shorten the pool's name or fullnameOverride" $name .where (len $name)) -}}
+{{- end -}}
+{{- $loopback := or (hasPrefix "127." $pool.health.host) (eq $pool.health.host "::1") -}}
+{{- if and $loopback (eq $pool.probes.type "http") -}}
+{{- fail (printf "health.host of %s is %s, where no kubelet can ask it: use probes.type exec, or health.host 0.0.0.0" .where $pool.health.host) -}}
+{{- end -}}
+{{- if and $loopback (or .root.Values.metrics.podMonitor .root.Values.metrics.annotations) -}}
+{{- fail (printf "health.host of %s is %s, where no Prometheus can scrape it: use 0.0.0.0, or leave metrics.podMonitor and metrics.annotations out" .where $pool.health.host) -}}
+{{- end -}}
+{{- if and (eq $pool.probes.type "http") (eq $pool.probes.liveness "cli") -}}
+{{- fail (printf "probes.liveness of %s is cli, which is a command: use probes.type exec with it" .where) -}}
+{{- end -}}
+{{- if and $pool.autoscaling.enabled $pool.keda.enabled -}}
+{{- fail (printf "autoscaling and keda are both enabled for %s: KEDA makes an autoscaler of its own, so keep one of them" .where) -}}
+{{- end -}}
+{{- if and $pool.keda.enabled (eq $pool.keda.trigger "metrics-api") (not .root.Values.exporter.enabled) -}}
+{{- fail (printf "keda.trigger of %s is metrics-api, which asks the exporter: set exporter.enabled, or use the trigger postgresql" .where) -}}
+{{- end -}}
+{{- include "litestar-queues.validateReplicas" (dict "values" $pool "where" .where) -}}
+{{- end -}}
+
+{{/* Fixed and scaled replicas exclude each other, and a budget must leave room for an eviction. */}}
+{{- define "litestar-queues.validateReplicas" -}}
+{{- $values := .values -}}
+{{- $least := kindIs "invalid" $values.replicas | ternary 1 $values.replicas | int -}}
+{{- range $name := list "autoscaling" "keda" -}}
+{{- $scaling := get $values $name | default dict -}}
+{{- if $scaling.enabled -}}
+{{- if not (kindIs "invalid" $values.replicas) -}}
+{{- fail (printf "replicas of %s is set and %s is enabled too: leave one of them out, or each upgrade undoes the scaling" $.where $name) -}}
+{{- end -}}
+{{- if gt ($scaling.minReplicas | int) ($scaling.maxReplicas | int) -}}
+{{- fail (printf "%s.minReplicas of %s (%d) is above %s.maxReplicas (%d): swap them" $name $.where ($scaling.minReplicas | int) $name ($scaling.maxReplicas | int)) -}}
+{{- end -}}
+{{- $least = $scaling.minReplicas | int -}}
+{{- end -}}
+{{- end -}}
+{{- $budget := $values.podDisruptionBudget -}}
+{{- if $budget.enabled -}}
+{{- $min := $budget.minAvailable -}}
+{{- $max := $budget.maxUnavailable -}}
+{{- if not (or (kindIs "invalid" $min) (kindIs "invalid" $max)) -}}
+{{- fail (printf "podDisruptionBudget of %s has minAvailable and maxUnavailable: Kubernetes accepts one of them" .where) -}}
+{{- end -}}
+{{- $blocks := or (eq (toString $max) "0") (eq (toString $max) "0%") (eq (toString $min) "100%") -}}
+{{- if not (or (kindIs "invalid" $min) $blocks) -}}
+{{- if kindIs "string" $min -}}
+{{- $blocks = and (le $least 1) (ne $min "0%") -}}
+{{- else -}}
+{{- $blocks = and (gt ($min | int) 0) (ge ($min | int) $least) -}}
+{{- end -}}
+{{- end -}}
+{{- if $blocks -}}
+{{- fail (printf "podDisruptionBudget of %s would block every eviction of its %d pods, and no node could be drained: use maxUnavailable 1, or more replicas" .where $least) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,397 @@
+"""In: the values of `ci/`. Out: objects that Kubernetes accepts, by its strictest pod standard, and as we mean them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from litestar_queues import QueueConfig
+from litestar_queues.cli import queues
+from litestar_queues.config import ENV_PREFIX
+from tests.chart.tools import (
+    CASES,
+    CHART,
+    KUBERNETES,
+    Objects,
+    container_of,
+    env_of,
+    find,
+    needs,
+    pod_specs,
+    render,
+    render_text,
+    run_helm,
+)
+
+pytestmark = [pytest.mark.chart, needs("helm")]
+
+OF_OTHERS = "PodMonitor,PrometheusRule,ScaledObject,ServiceMonitor,TriggerAuthentication"
+"""Kinds that Kubernetes itself does not know."""
+DATABASE = {"database": {"existingSecret": "shop-database"}}
+
+
+def case(name: str, **values: Any) -> Objects:
+    return render(CHART / f"ci/{name}-values.yaml", values=values)
+
+
+def pool(name: str, **values: Any) -> Any:
+    objects = case("default", worker=values)
+    return objects[values.get("kind", "StatefulSet"), f"shop-litestar-queues-worker-{name}"]
+
+
+def case_id(path: Path) -> str:
+    return path.stem.removesuffix("-values")
+
+
+every_case = pytest.mark.parametrize("file", CASES, ids=case_id)
+
+
+@every_case
+def test_helm_lint_has_nothing_to_say(file: Path) -> None:
+    answer = run_helm("lint", "--strict", str(CHART), "--values", str(file), "--kube-version", KUBERNETES)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "[WARNING]" not in answer.stdout
+
+
+@needs("kubeconform")
+def test_kubeconform_accepts_every_object(tmp_path: Path) -> None:
+    kubeconform = find("kubeconform")
+    assert kubeconform is not None
+    schemas = Path(kubeconform).with_name("schemas")
+    if not schemas.is_dir():
+        pytest.skip("kubeconform has no folder `schemas` beside it, and the network is not asked")
+    for file in CASES:
+        (tmp_path / f"{case_id(file)}.yaml").write_text(render_text(file))
+    location = f"{schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
+    command = [kubeconform, "-strict", "-summary", "-schema-location", location, "-skip", OF_OTHERS, str(tmp_path)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "Valid: 0" not in answer.stdout
+
+
+@every_case
+def test_every_object_says_whose_it_is(file: Path) -> None:
+    for (kind, name), one in render(file).items():
+        if name != "shop-extra":
+            assert one["metadata"]["namespace"] == "queues", (kind, name)
+            assert one["metadata"]["labels"]["app.kubernetes.io/instance"] == "shop", (kind, name)
+
+
+@every_case
+def test_every_pod_meets_the_restricted_standard(file: Path) -> None:
+    for name, spec in pod_specs(render(file)):
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
+        assert all({"emptyDir", "persistentVolumeClaim"} & set(volume) for volume in spec["volumes"]), name
+        for container in spec["containers"]:
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False, name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+            assert not any("hostPort" in port for port in container.get("ports", [])), name
+
+
+@every_case
+def test_every_pod_has_a_read_only_root_limits_and_no_token(file: Path) -> None:
+    for name, spec in pod_specs(render(file)):
+        assert spec["automountServiceAccountToken"] is False, name
+        for container in spec["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
+            assert {"requests", "limits"} == set(container["resources"]), name
+
+
+@every_case
+def test_selectors_hold_nothing_that_an_upgrade_changes_and_fit_their_pods(file: Path) -> None:
+    objects = render(file)
+    pods: list[dict[str, str]] = []
+    for (kind, name), one in objects.items():
+        if kind in {"Deployment", "StatefulSet"}:
+            wanted = one["spec"]["selector"]["matchLabels"]
+            labels = one["spec"]["template"]["metadata"]["labels"]
+            pods.append(labels)
+            assert wanted.items() <= labels.items(), name
+            assert {"helm.sh/chart", "app.kubernetes.io/version"} & {*wanted, *labels} == set(), name
+    for (kind, name), one in objects.items():
+        if kind == "Service":
+            assert any(one["spec"]["selector"].items() <= labels.items() for labels in pods), name
+
+
+@every_case
+def test_replicas_are_left_out_where_an_autoscaler_sets_them_and_nowhere_else(file: Path) -> None:
+    objects = render(file)
+    scaled = {
+        one["spec"]["scaleTargetRef"]["name"]
+        for (kind, _), one in objects.items()
+        if kind in {"HorizontalPodAutoscaler", "ScaledObject"}
+    }
+    for (kind, name), one in objects.items():
+        if kind in {"Deployment", "StatefulSet"}:
+            assert ("replicas" in one["spec"]) is (name not in scaled), name
+
+
+# what stands in a plain install
+
+
+def test_a_plain_install_has_these_objects_and_no_rights() -> None:
+    assert set(case("default")) == {
+        ("Deployment", "shop-litestar-queues-exporter"),
+        ("Deployment", "shop-litestar-queues-web"),
+        ("Job", "shop-litestar-queues-migrate"),
+        ("Pod", "shop-litestar-queues-test"),
+        ("Service", "shop-litestar-queues-exporter"),
+        ("Service", "shop-litestar-queues-web"),
+        ("Service", "shop-litestar-queues-worker"),
+        ("ServiceAccount", "shop-litestar-queues"),
+        ("StatefulSet", "shop-litestar-queues-worker-default"),
+    }
+
+
+def test_a_pool_is_a_parallel_stateful_set_with_a_headless_service() -> None:
+    spec = pool("default")["spec"]
+    assert spec["podManagementPolicy"] == "Parallel"
+    assert spec["replicas"] == 1
+    service = case("default")["Service", spec["serviceName"]]
+    assert service["spec"]["clusterIP"] == "None"
+
+
+def test_the_grace_period_is_drain_timeout_cancel_timeout_and_a_margin() -> None:
+    def grace(**values: Any) -> int:
+        return int(pool("default", **values)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"])
+
+    assert grace() == 60 + 5 + 15
+    assert grace(drainTimeout=600.5, cancelTimeout=20) == 636
+    assert grace(drainTimeout=10, terminationGracePeriodSeconds=30) == 30
+    assert grace(pools=[{"name": "default", "drainTimeout": 100}]) == 120
+
+
+def test_a_worker_gets_the_options_of_its_pool() -> None:
+    worker = pool("mail", pools=[{"name": "mail", "queues": ["mail", "sms"], "concurrency": 7, "drainTimeout": 9.5}])
+    container = container_of(worker)
+    assert container["command"] == ["litestar-queues-worker"]
+    assert container["args"] == [
+        *("--queue", "mail", "--queue", "sms", "--max-concurrency", "7", "--drain-timeout", "9.5")
+    ]
+
+
+def test_a_worker_is_named_as_its_pod_where_that_name_is_borne_once() -> None:
+    name = {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert env_of(pool("default"))["LITESTAR_QUEUES_WORKER_NAME"] == name
+    assert "LITESTAR_QUEUES_WORKER_NAME" not in env_of(pool("default", kind="Deployment"))
+
+
+def test_the_database_comes_from_the_secret_and_a_job_migrates_it() -> None:
+    env = env_of(pool("default"))
+    assert env["LITESTAR_QUEUES_QUEUE_BACKEND"] == {"secretKeyRef": {"name": "shop-database", "key": "url"}}
+    assert env["LITESTAR_QUEUES_MIGRATE_ON_START"] == "false"
+    unmigrated = case("default", migrations={"mode": "none"})["StatefulSet", "shop-litestar-queues-worker-default"]
+    assert "LITESTAR_QUEUES_MIGRATE_ON_START" not in env_of(unmigrated)
+
+
+def test_exec_probes_run_the_cheap_probe_and_a_wedged_worker_is_killed_fast() -> None:
+    container = container_of(pool("default"))
+    assert container["startupProbe"]["exec"]["command"] == ["litestar-queues-probe", "live"]
+    assert container["readinessProbe"]["exec"]["command"] == ["litestar-queues-probe", "ready"]
+    liveness = container["livenessProbe"]
+    assert liveness["exec"]["command"] == ["litestar-queues-probe", "scheduler-health", "--minutes", "5"]
+    assert liveness["terminationGracePeriodSeconds"] == 10
+    env = env_of(pool("default"))
+    assert (env["LITESTAR_QUEUES_HEALTH_HOST"], env["LITESTAR_QUEUES_HEALTH_PORT"]) == ("0.0.0.0", "8080")
+
+
+def test_probes_may_ask_over_http_or_run_the_command() -> None:
+    container = container_of(pool("default", probes={"type": "http", "canaryMinutes": 2.5}))
+    assert container["livenessProbe"]["httpGet"] == {"path": "/scheduler-health?minutes=2.5", "port": "health"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "health"}
+    liveness = container_of(pool("default", probes={"liveness": "cli"}))["livenessProbe"]
+    assert liveness["exec"]["command"] == ["litestar", "queues", "scheduler-health", "--minutes", "5"]
+    assert (liveness["periodSeconds"], liveness["timeoutSeconds"]) == (60, 30)
+    live = container_of(pool("default", probes={"liveness": "live"}))["livenessProbe"]
+    assert live["exec"]["command"] == ["litestar-queues-probe", "live"]
+
+
+def test_what_a_pool_says_goes_over_what_all_say_also_where_it_is_0_or_false() -> None:
+    objects = case(
+        "default",
+        worker={
+            "replicas": 3,
+            "minReadySeconds": 5,
+            "podDisruptionBudget": {"enabled": True},
+            "securityContext": {"readOnlyRootFilesystem": False},
+            "pools": [
+                {"name": "a"},
+                {"name": "b", "replicas": 0, "minReadySeconds": 0, "podDisruptionBudget": {"enabled": False}},
+            ],
+        },
+    )
+    a, b = (objects["StatefulSet", f"shop-litestar-queues-worker-{name}"]["spec"] for name in "ab")
+    assert (a["replicas"], a["minReadySeconds"]) == (3, 5)
+    assert (b["replicas"], b["minReadySeconds"]) == (0, 0)
+    assert container_of({"kind": "", "spec": a})["securityContext"]["readOnlyRootFilesystem"] is False
+    assert [name for kind, name in objects if kind == "PodDisruptionBudget"] == ["shop-litestar-queues-worker-a"]
+
+
+def test_an_image_of_its_own_keeps_nothing_of_the_common_digest() -> None:
+    objects = case("everything")
+    web = container_of(objects["Deployment", "shop-litestar-queues-web"])["image"]
+    exporter = container_of(objects["Deployment", "shop-litestar-queues-exporter"])["image"]
+    assert web == "shop-web:2"
+    assert exporter.startswith("shop@sha256:")
+
+
+def test_the_exporter_is_one_pod_that_no_second_one_joins() -> None:
+    exporter = case("default")["Deployment", "shop-litestar-queues-exporter"]
+    assert exporter["spec"]["replicas"] == 1
+    assert exporter["spec"]["strategy"] == {"type": "Recreate"}
+    assert container_of(exporter)["args"] == ["--host", "0.0.0.0", "--port", "9464"]
+    every_queue = env_of(case("everything")["Deployment", "shop-litestar-queues-exporter"])
+    assert every_queue["LITESTAR_QUEUES_WORKER_QUEUES"] == "it's urgent,mail,reports"
+
+
+def test_the_web_app_leaves_its_service_before_it_is_told_to_stop() -> None:
+    web = container_of(case("default")["Deployment", "shop-litestar-queues-web"])
+    assert web["lifecycle"]["preStop"] == {"sleep": {"seconds": 5}}
+    assert web["args"] == ["run", "--host", "0.0.0.0", "--port", "8000"]
+    assert "time.sleep(5)" in render_text(CHART / "ci/default-values.yaml", kubernetes="1.29.0")
+
+
+# migrations
+
+
+def test_the_migration_hook_needs_nothing_that_the_release_makes() -> None:
+    job = case("default")["Job", "shop-litestar-queues-migrate"]
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    spec = job["spec"]["template"]["spec"]
+    assert (spec["serviceAccountName"], spec["restartPolicy"]) == ("default", "Never")
+    assert container_of(job)["command"] == ["litestar", "queues", "migrate"]
+
+
+def test_a_plain_migration_job_has_a_name_for_each_revision() -> None:
+    [(_, name), *more] = [key for key in case("gitops") if key[0] == "Job"]
+    assert (name, more) == ("queues-migrate-0-1-0-1", [])
+    job = case("gitops")["Job", name]
+    assert "annotations" not in job["metadata"]
+    assert job["spec"]["template"]["spec"]["serviceAccountName"] == "shop"
+
+
+def test_workers_alone_need_no_other_component() -> None:
+    kinds = [kind for kind, _ in case("worker-only")]
+    assert {"Deployment", "Job"} & set(kinds) == set()
+    assert env_of(case("worker-only")["StatefulSet", "shop-litestar-queues-worker-default"])[
+        "LITESTAR_QUEUES_HEALTH_HOST"
+    ] == ("127.0.0.1")
+
+
+# scaling
+
+
+def test_keda_adds_up_the_queues_of_a_pool() -> None:
+    scaled = case("everything")["ScaledObject", "shop-litestar-queues-worker-mail"]["spec"]
+    assert [trigger["metadata"]["valueLocation"] for trigger in scaled["triggers"]] == [
+        "queues.mail.demand",
+        r"queues.it\'s urgent.demand",
+    ]
+    assert scaled["advanced"]["scalingModifiers"]["formula"] == "queue0 + queue1"
+    assert scaled["advanced"]["scalingModifiers"]["target"] == "500"
+    exporter = case("everything")["Service", "shop-litestar-queues-exporter"]
+    host = f"{exporter['metadata']['name']}.queues.svc:{exporter['spec']['ports'][0]['port']}"
+    assert scaled["triggers"][0]["metadata"]["url"] == f"http://{host}/queues.json"
+
+
+def test_keda_asks_the_exporter_for_all_queues_where_a_pool_names_none() -> None:
+    objects = case("default", worker={"keda": {"enabled": True}})
+    scaled = objects["ScaledObject", "shop-litestar-queues-worker-default"]["spec"]
+    assert [trigger["metadata"]["valueLocation"] for trigger in scaled["triggers"]] == ["totals.demand"]
+    assert "scalingModifiers" not in scaled["advanced"]
+    assert scaled["minReplicaCount"] == 1
+
+
+def test_keda_may_ask_the_database_for_what_is_due_and_what_runs() -> None:
+    objects = case("everything")
+    scaled = objects["ScaledObject", "shop-litestar-queues-worker-reports"]["spec"]
+    [trigger] = scaled["triggers"]
+    assert trigger["metadata"]["query"].endswith("and queue in ('reports')")
+    assert trigger["metadata"]["targetQueryValue"] == "4"
+    authentication = objects["TriggerAuthentication", trigger["authenticationRef"]["name"]]
+    assert authentication["spec"]["secretTargetRef"] == [
+        {"parameter": "connection", "name": "shop-database", "key": "DATABASE_URL"}
+    ]
+    assert scaled["scaleTargetRef"]["kind"] == "Deployment"
+
+
+def test_scaling_in_waits_at_least_for_a_drain() -> None:
+    objects = case("everything")
+    behavior = objects["HorizontalPodAutoscaler", "shop-litestar-queues-worker-default"]["spec"]["behavior"]
+    assert behavior == {"scaleDown": {"stabilizationWindowSeconds": 300}}
+    reports = objects["ScaledObject", "shop-litestar-queues-worker-reports"]["spec"]["advanced"]
+    assert reports["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 900
+
+
+# the rest
+
+
+def test_settings_become_variables_as_the_library_reads_them() -> None:
+    env = env_of(case("everything")["StatefulSet", "shop-litestar-queues-worker-default"])
+    assert env["LITESTAR_QUEUES_WORKER_STALE_AFTER"] == "90"
+    assert env["LITESTAR_QUEUES_WORKER_HEARTBEAT_INTERVAL"] == "20.5"
+    assert env["LITESTAR_QUEUES_TASK_MODULES"] == "shop.tasks,shop.reports"
+    assert env["LITESTAR_QUEUES_COMPLETED_RETENTION"] == "1000000"
+
+
+@every_case
+def test_the_library_understands_every_variable_of_every_component(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {f"{ENV_PREFIX}{field.name.upper()}" for field in dataclasses.fields(QueueConfig)}
+    for (kind, name), one in render(file).items():
+        if kind in {"Deployment", "StatefulSet", "Job", "Pod"}:
+            env = {key: value for key, value in env_of(one).items() if key.startswith(ENV_PREFIX)}
+            assert set(env) <= fields, name
+            with monkeypatch.context() as patch:
+                for key, value in env.items():
+                    patch.setenv(key, value if isinstance(value, str) else "memory")
+                QueueConfig()
+
+
+@every_case
+def test_the_command_line_understands_every_command(file: Path) -> None:
+    for (kind, name), one in render(file).items():
+        if kind in {"Deployment", "StatefulSet", "Job"} and not name.endswith("-web"):
+            container = container_of(one)
+            words = [*container["command"], *container.get("args", [])]
+            words = ["run", *words[1:]] if words[0] == "litestar-queues-worker" else words[2:]
+            command = queues.commands[words[0]]
+            command.make_context(words[0], words[1:])  # parses, and would raise for what it does not know
+
+
+def test_network_policies_open_the_ports_of_their_component_alone() -> None:
+    objects = case("everything")
+    policies = {
+        name.rpartition("-")[2]: one["spec"] for (kind, name), one in objects.items() if kind == "NetworkPolicy"
+    }
+    opened = {name: [rule["ports"][0]["port"] for rule in spec.get("ingress", [])] for name, spec in policies.items()}
+    assert opened == {"web": ["http"], "worker": ["health"], "exporter": ["metrics"], "migrate": [], "test": []}
+    outgoing = [port["port"] for rule in policies["worker"]["egress"] for port in rule["ports"]]
+    assert outgoing == [53, 53, 5432]
+    assert len(policies["exporter"]["ingress"][0]["from"]) == 2
+    assert "egress" not in case("worker-only")["NetworkPolicy", "shop-litestar-queues-worker"]["spec"]
+
+
+def test_monitors_and_annotations_lead_to_ports_that_are_there() -> None:
+    objects = case("everything")
+    [endpoint] = objects["ServiceMonitor", "shop-litestar-queues-exporter"]["spec"]["endpoints"]
+    service = objects["Service", "shop-litestar-queues-exporter"]
+    assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
+    [endpoint] = objects["PodMonitor", "shop-litestar-queues-worker"]["spec"]["podMetricsEndpoints"]
+    worker = objects["StatefulSet", "shop-litestar-queues-worker-default"]
+    assert endpoint["port"] in [port["name"] for port in container_of(worker)["ports"]]
+    assert worker["spec"]["template"]["metadata"]["annotations"]["prometheus.io/port"] == "8080"
+
+
+def test_the_notes_tell_the_next_commands() -> None:
+    templates = "".join(path.read_text("utf-8") for path in (CHART / "templates").glob("NOTES.txt"))
+    for command in ("kubectl get pods", "helm test", "kubectl logs", "kubectl port-forward", "curl"):
+        assert command in templates
+    assert not re.search(r"https?://\S+\.(io|com|org)", templates)

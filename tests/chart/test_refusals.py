@@ -1,0 +1,248 @@
+"""In: values that must not be installed. Out: one sentence that names the value."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from litestar_queues import QueueConfig
+from tests.chart.tools import CHART, load_all, needs, refusal, render_text
+from tests.chart.written import documented
+
+pytestmark = pytest.mark.chart
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+VALUES = load_all((CHART / "values.yaml").read_text("utf-8"))[0]
+SET_BY_THE_CHART = {
+    "event_config",  # code, not a setting
+    "health_file",
+    "health_host",
+    "health_port",
+    "queue_backend",
+    "startup_timeout",
+    "worker_final_cancel_timeout",
+    "worker_graceful_shutdown_timeout",
+    "worker_max_concurrency",
+    "worker_name",
+    "worker_queues",
+}
+LONG = "a-pool-with-quite-a-long-name-indeed"
+
+SENTENCES: list[tuple[dict[str, Any], str]] = [
+    (
+        {"database": {}},
+        "database.existingSecret is empty: make a Secret that holds the database's URL, and name it there",
+    ),
+    (
+        {"worker": {"pools": [{"name": "mail"}, {"name": "mail"}]}},
+        'worker.pools has two pools named "mail": give each pool a name of its own',
+    ),
+    (
+        {"worker": {"drainTimeout": 0}},
+        (
+            'drainTimeout of worker pool "default" is 0: give running tasks a time above 0 seconds, '
+            "or every rollout cancels them"
+        ),
+    ),
+    (
+        {"worker": {"terminationGracePeriodSeconds": 60}},
+        (
+            'terminationGracePeriodSeconds of worker pool "default" (60) is below 80, '
+            "which is drainTimeout + cancelTimeout + 15: raise it, or leave it out"
+        ),
+    ),
+    (
+        {"worker": {"pools": [{"name": "slow", "drainTimeout": 300, "terminationGracePeriodSeconds": 319}]}},
+        'terminationGracePeriodSeconds of worker pool "slow" (319) is below 320',
+    ),
+    (
+        {"worker": {"pools": [{"name": LONG}]}},
+        (
+            f'the name "shop-litestar-queues-worker-{LONG}" of worker pool "{LONG}" has 64 characters, '
+            "and Kubernetes allows a StatefulSet 52: shorten the pool's name or fullnameOverride"
+        ),
+    ),
+    (
+        {"worker": {"replicas": 3, "autoscaling": {"enabled": True}}},
+        (
+            'replicas of worker pool "default" is set and autoscaling is enabled too: leave one of them out, '
+            "or each upgrade undoes the scaling"
+        ),
+    ),
+    (
+        {"worker": {"replicas": 0, "keda": {"enabled": True}}},
+        'replicas of worker pool "default" is set and keda is enabled too',
+    ),
+    (
+        {"web": {"replicas": 1, "autoscaling": {"enabled": True}}},
+        "replicas of web is set and autoscaling is enabled too",
+    ),
+    (
+        {"worker": {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}},
+        (
+            'autoscaling and keda are both enabled for worker pool "default": KEDA makes an autoscaler of its own, '
+            "so keep one of them"
+        ),
+    ),
+    (
+        {"web": {"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 3}}},
+        "autoscaling.minReplicas of web (9) is above autoscaling.maxReplicas (3): swap them",
+    ),
+    (
+        {"exporter": {"enabled": False}, "worker": {"keda": {"enabled": True}}},
+        (
+            'keda.trigger of worker pool "default" is metrics-api, which asks the exporter: set exporter.enabled, '
+            "or use the trigger postgresql"
+        ),
+    ),
+    (
+        {"worker": {"podDisruptionBudget": {"enabled": True, "minAvailable": 1}}},
+        (
+            'podDisruptionBudget of worker pool "default" would block every eviction of its 1 pods, '
+            "and no node could be drained: use maxUnavailable 1, or more replicas"
+        ),
+    ),
+    (
+        {"web": {"replicas": 3, "podDisruptionBudget": {"enabled": True, "maxUnavailable": 0}}},
+        "podDisruptionBudget of web would block every eviction of its 3 pods",
+    ),
+    (
+        {"web": {"podDisruptionBudget": {"enabled": True, "minAvailable": "50%"}}},
+        "podDisruptionBudget of web would block every eviction of its 1 pods",
+    ),
+    (
+        {"web": {"podDisruptionBudget": {"enabled": True, "minAvailable": 1, "maxUnavailable": 1}}},
+        "podDisruptionBudget of web has minAvailable and maxUnavailable: Kubernetes accepts one of them",
+    ),
+    (
+        {"worker": {"health": {"host": "127.0.0.1"}, "probes": {"type": "http"}}},
+        (
+            'health.host of worker pool "default" is 127.0.0.1, where no kubelet can ask it: use probes.type exec, '
+            "or health.host 0.0.0.0"
+        ),
+    ),
+    (
+        {"worker": {"health": {"host": "::1"}}, "metrics": {"podMonitor": True}},
+        (
+            'health.host of worker pool "default" is ::1, where no Prometheus can scrape it: use 0.0.0.0, '
+            "or leave metrics.podMonitor and metrics.annotations out"
+        ),
+    ),
+    (
+        {"worker": {"probes": {"type": "http", "liveness": "cli"}}},
+        'probes.liveness of worker pool "default" is cli, which is a command: use probes.type exec with it',
+    ),
+    (
+        {"web": {"terminationGracePeriodSeconds": 5}},
+        (
+            "web.terminationGracePeriodSeconds (5) must be above web.preStopSeconds (5): "
+            "the app would be killed before it is told to stop"
+        ),
+    ),
+    (
+        {"web": {"ingress": {"enabled": True}}},
+        "web.ingress.hosts is empty: name at least one host, or leave web.ingress.enabled out",
+    ),
+]
+
+
+@needs("helm")
+@pytest.mark.parametrize(("values", "sentence"), SENTENCES, ids=[sentence[:50] for _, sentence in SENTENCES])
+def test_it_is_refused_with_one_sentence(values: dict[str, Any], sentence: str) -> None:
+    assert sentence in refusal(values)
+
+
+@needs("helm")
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"workers": {}}, "workers"),
+        ({"worker": {"drainTimout": 60}}, "drainTimout"),
+        ({"worker": {"pools": [{"name": "a", "queue": "mail"}]}}, "queue"),
+        ({"worker": {"pools": [{"queues": ["mail"]}]}}, "name"),
+        ({"worker": {"pools": [{"name": "Mail"}]}}, "name"),
+        ({"worker": {"concurrency": "many"}}, "concurrency"),
+        ({"worker": {"concurrency": 0}}, "concurrency"),
+        ({"worker": {"drainTimeout": "60s"}}, "drainTimeout"),
+        ({"worker": {"queues": "mail"}}, "queues"),
+        ({"settings": {"health_port": 1}}, "health_port"),
+        ({"migrations": {"mode": "maybe"}}, "mode"),
+        ({"exporter": {"replicas": 2}}, "replicas"),
+        ({"app": "app.py"}, "app"),
+    ],
+    ids=str,
+)
+def test_unknown_names_and_wrong_types_are_refused_by_name(values: dict[str, Any], name: str) -> None:
+    assert name in refusal(values).partition("schema")[2]
+
+
+@needs("helm")
+def test_a_cluster_that_is_too_old_is_refused_and_one_of_a_cloud_is_not() -> None:
+    assert "chart requires kubeVersion: >=1.27.0-0" in refusal({}, kubernetes="1.26.9")
+    assert render_text(CHART / "ci/default-values.yaml", kubernetes="1.27.3-gke.100")
+
+
+def objects_of(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every object whose keys the schema lists."""
+    if isinstance(schema, dict):
+        if "properties" in schema and schema.get("type") == "object":
+            yield schema
+        for inner in schema.values():
+            yield from objects_of(inner)
+
+
+def test_the_schema_is_closed_at_every_level_of_ours() -> None:
+    closed = [one["additionalProperties"] for one in objects_of(SCHEMA)]
+    assert len(closed) > 15
+    assert set(closed) == {False}
+
+
+def known(schema: dict[str, Any], values: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Names that stand in the values or in the schema, and not in both."""
+    schema = SCHEMA["definitions"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if "properties" in schema:
+        names = {name for name in schema["properties"] if path != ".image" or name in values}
+        yield from (f"{path}.{name}" for name in names ^ set(values) if values)
+        for name in names & set(values):
+            if isinstance(values[name], dict):
+                yield from known(schema["properties"][name], values[name], f"{path}.{name}")
+
+
+def test_schema_and_values_know_the_same_names() -> None:
+    assert sorted(known(SCHEMA, VALUES)) == []
+
+
+def test_a_pool_may_say_whatever_stands_under_worker() -> None:
+    worker = SCHEMA["properties"]["worker"]["properties"]
+    pool = worker["pools"]["items"]["properties"]
+    assert {name: one for name, one in pool.items() if name != "name"} == {
+        name: one for name, one in worker.items() if name != "pools"
+    }
+
+
+def test_every_field_of_the_config_is_a_setting_or_set_by_the_chart() -> None:
+    fields = {field.name for field in dataclasses.fields(QueueConfig)}
+    settings = set(SCHEMA["properties"]["settings"]["propertyNames"]["enum"])
+    assert settings == fields - SET_BY_THE_CHART, "write the new field into `settings` of values.schema.json"
+
+
+def leaves(values: dict[str, Any], path: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        yield f"{path}{name}"
+        if isinstance(value, dict):
+            yield from leaves(value, f"{path}{name}.")
+
+
+def test_every_value_has_its_line() -> None:
+    told = [one.path for one in documented()]
+    assert len(told) == len(set(told))
+    missing = [
+        path
+        for path in leaves(VALUES)
+        if not any(one == path or path.startswith(f"{one}.") or one.startswith(f"{path}.") for one in told)
+    ]
+    assert missing == []
