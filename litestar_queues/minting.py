@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ("EnqueueSpec", "Minter")
 
 _CALL_OPTIONS = OPTION_NAMES | {"connection"}
+_new_record: Callable[[tuple[Any, ...]], NewRecord] = partial(tuple.__new__, NewRecord)  # without a look at its length
 _NO_OPTIONS: Mapping[str, Any] = {}
 
 
@@ -115,7 +117,7 @@ class Minter:
         payload = encode_payload(args, kwargs, task=name, max_bytes=self._max_bytes, names=task.signature.names)
         shared = self._shared.get(task) if options is task.options else None
         if shared is not None:
-            return NewRecord._make((new_id(), name, payload, *shared))
+            return _new_record((new_id(), name, payload, *shared))
         key = options.key
         if key is None and options.unique_by is not None:
             key = task.identity_key(args, kwargs, payload, options)

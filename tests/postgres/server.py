@@ -89,7 +89,7 @@ class _Installed:
     def _run(self, program: str, *arguments: str) -> str:
         output = self.pgdata.with_suffix(".out")  # not a pipe, which the server would keep open
         with output.open("w+") as file:
-            call = [self._programs / program, *arguments]
+            call = [str(self._programs / program), *arguments]
             subprocess.run(call, user=self.system_user, cwd="/", stdout=file, timeout=60, check=True)
         return output.read_text()
 
