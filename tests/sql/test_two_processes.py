@@ -237,10 +237,11 @@ async def test_a_cancelled_claim_gives_back_what_it_got(here: SQLiteBackend, pat
         with pytest.raises(asyncio.CancelledError):
             await claiming
     async with asyncio.timeout(PATIENCE):
-        while await status_of(here, record_id) is not TaskStatus.PENDING or not (await get(here, record_id)).worker_id:
+        # claimed and given back: pending again, with the name of who had it
+        while (record := await get(here, record_id)).status is not TaskStatus.PENDING or not record.worker_id:
             await changed.wait()
             changed.clear()
-    assert (await get(here, record_id)).attempt == 0
+    assert record.attempt == 0
 
 
 async def test_an_enqueue_whose_caller_gave_up_is_written_all_the_same(here: SQLiteBackend, path: Path) -> None:
