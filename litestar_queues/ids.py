@@ -18,7 +18,9 @@ _last_micros = 0
 _dice = random.Random()  # an id must be unique, not secret, and this takes a fifth of the time of os.urandom
 _random_bits = _dice.getrandbits
 _bare = object.__new__
-_set_int, _set_is_safe, _UNKNOWN = UUID.int.__set__, UUID.is_safe.__set__, SafeUUID.unknown  # type: ignore[attr-defined]
+_set_int = vars(UUID)["int"].__set__
+_set_is_safe = vars(UUID)["is_safe"].__set__
+_UNKNOWN = SafeUUID.unknown
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_dice.seed)
 

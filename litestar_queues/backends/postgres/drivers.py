@@ -23,6 +23,8 @@ _SETTINGS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    # else the server may plan each statement anew, which takes longer than to run one that finds a single record
+    "plan_cache_mode": "force_generic_plan",
 }
 _DRIVERS = ("asyncpg", "psycopg")
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(\d+))?")

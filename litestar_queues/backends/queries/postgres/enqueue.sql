@@ -32,8 +32,10 @@ span (low, high) as (
         (select id from unnest($2::uuid[]) as new (id) order by id desc limit 1)
 ),
 near (clash) as (
-    select exists (select 1 from span join lq_live on lq_live.id between low and high)
-        or exists (select 1 from span join lq_done on lq_done.id between low and high)
+    select -- in the order of the index, or a server may prefer to look through the table
+        coalesce((select id from lq_live where id >= low order by id limit 1) <= high, false)
+        or coalesce((select id from lq_done where id >= low order by id limit 1) <= high, false)
+    from span
 ),
 made as (
     insert into lq_live (
