@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from litestar_queues.clock import MICROSECONDS, to_micros
+from litestar_queues.clock import MICROSECONDS, from_micros, to_micros
+from litestar_queues.codec import decode_json
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.outcomes import RunError
-from litestar_queues.records import NewRecord
+from litestar_queues.records import AttemptError, NewRecord
 from litestar_queues.status import TaskStatus
 
 __all__ = (
     "CANCELLED_ON_REQUEST",
     "EXPIRED",
     "due_at",
+    "errors_of",
     "fate_of_lost",
     "is_former_self",
+    "json_of",
     "later",
     "lost_too_often",
     "storable",
@@ -63,6 +68,19 @@ def is_former_self(holder: str, worker_id: str) -> bool:
     name, colon, nonce = worker_id.rpartition(":")
     former_name, former_colon, former_nonce = holder.rpartition(":")
     return bool(colon and former_colon) and former_name == name and former_nonce != nonce
+
+
+def json_of(text: str | None) -> Any:
+    """Decode a stored JSON text; ``None`` for ``None``."""
+    return None if text is None else decode_json(text.encode())
+
+
+def errors_of(text: str | None) -> Sequence[AttemptError]:
+    """Decode the stored history of failed attempts."""
+    return tuple(
+        AttemptError(one["attempt"], from_micros(one["at"]), RunError(one["type"], one["message"], one["traceback"]))
+        for one in json_of(text) or ()
+    )
 
 
 def summary(error: RunError) -> str:

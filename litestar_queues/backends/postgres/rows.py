@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from litestar_queues.clock import from_micros
-from litestar_queues.codec import decode_json, decode_payload
-from litestar_queues.outcomes import RunError
-from litestar_queues.records import AttemptError, QueuedTaskRecord
+from litestar_queues.backends.laws import errors_of, json_of
+from litestar_queues.codec import decode_payload
+from litestar_queues.records import QueuedTaskRecord
 from litestar_queues.status import TaskStatus
 from litestar_queues.ticks import ScheduleRow
 
@@ -42,11 +41,11 @@ def as_record(row: Sequence[Any]) -> QueuedTaskRecord:
         completed_at=completed_at,
         lease_until=lease_until,
         worker_id=worker_id,
-        result=_json(result),
+        result=json_of(result),
         error=error,
-        errors=_errors(errors),
-        progress=_json(progress),
-        metadata=_json(metadata) or {},
+        errors=errors_of(errors),
+        progress=json_of(progress),
+        metadata=json_of(metadata) or {},
         lost_leases=lost_leases,
         cancel_requested=cancel_requested,
         execution_backend=execution_backend,
@@ -67,17 +66,4 @@ def as_schedule(row: Sequence[Any]) -> ScheduleRow:
         last_at=last_at,
         last_record=last_record,
         seen_at=seen_at,
-    )
-
-
-def _json(text: str | None) -> Any:
-    return None if text is None else decode_json(text.encode())
-
-
-def _errors(text: str | None) -> Sequence[AttemptError]:
-    if text is None:
-        return ()
-    return tuple(
-        AttemptError(one["attempt"], from_micros(one["at"]), RunError(one["type"], one["message"], one["traceback"]))
-        for one in _json(text)
     )

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from litestar_queues.backends.laws import errors_of, json_of
 from litestar_queues.backends.sqlite.calls import Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import MICROSECONDS, from_micros
-from litestar_queues.codec import decode_json, decode_payload
-from litestar_queues.outcomes import RunError
-from litestar_queues.records import AttemptError, QueueDepth, QueuedTaskRecord, QueueStatistics, RecordFilter
+from litestar_queues.codec import decode_payload
+from litestar_queues.records import QueueDepth, QueuedTaskRecord, QueueStatistics, RecordFilter
 from litestar_queues.status import TaskStatus
 
 __all__ = ("canary_completed_at", "get_records", "ledger", "list_records", "queue_depths", "statistics")
@@ -104,11 +104,11 @@ def _record(row: Sequence[Any]) -> QueuedTaskRecord:
         completed_at=_moment(completed_at),
         lease_until=_moment(lease_until),
         worker_id=worker_id,
-        result=_json(result),
+        result=json_of(result),
         error=error,
-        errors=_errors(errors),
-        progress=_json(progress),
-        metadata=_json(metadata) or {},
+        errors=errors_of(errors),
+        progress=json_of(progress),
+        metadata=json_of(metadata) or {},
         lost_leases=lost_leases,
         cancel_requested=bool(cancel_requested),
         execution_backend=execution_backend,
@@ -119,16 +119,3 @@ def _record(row: Sequence[Any]) -> QueuedTaskRecord:
 
 def _moment(micros: int | None) -> datetime | None:
     return None if micros is None else from_micros(micros)
-
-
-def _json(text: str | None) -> Any:
-    return None if text is None else decode_json(text.encode())
-
-
-def _errors(text: str | None) -> Sequence[AttemptError]:
-    if text is None:
-        return ()
-    return tuple(
-        AttemptError(one["attempt"], from_micros(one["at"]), RunError(one["type"], one["message"], one["traceback"]))
-        for one in _json(text)
-    )
