@@ -263,8 +263,7 @@ def run_exporter(service: QueueService, *, host: str, port: int, announce: Calla
         with SIGNALS.listen(on_signal):
             async with serve_exporter(QueueExporter(service), host=host, port=port) as bound:
                 announce(bound)
-                if not SIGNALS.received:  # else the app's import swallowed the exit
-                    await stop.wait()
+                await stop.wait()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_PATIENCE):
                     await service.close()

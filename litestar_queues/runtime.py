@@ -96,10 +96,9 @@ class _WorkerProcess:
             loop.call_soon_threadsafe(self._on_signal, count, main)
 
         with self._signals.listen(listener):
-            if self._signals.received > 0:  # the app's import swallowed the exit
-                return CLEAN
             try:
-                return await self._work(lifespan)
+                self._signals.code = await self._work(lifespan)
+                return self._signals.code
             except asyncio.CancelledError:
                 if not self._signals.received:
                     raise

@@ -14,15 +14,16 @@ from types import FrameType
 
 __all__ = ("SIGNALS", "ExitGuard", "SignalDesk", "end_process")
 
-CLEAN, CANCELLED = 0, 2
+CLEAN, BROKEN, CANCELLED = range(3)
 _MOST_SIGNALS = 2
 
 
 class SignalDesk:
     """Takes the signals of a worker process.
 
-    Before anything runs, the first one ends the process with exit code 0: nothing is held yet. Later whoever listens
-    is told of the first and the second, and the third ends the process at once.
+    Before anything runs, the first one ends the process with exit code 0: nothing is held yet, and an exception could
+    be swallowed wherever an import has just come to. Later whoever listens is told of the first and the second, and the
+    third ends the process at once.
 
     ``signal.signal`` serves everywhere. The loop's own ``add_signal_handler`` does not exist on Windows, and would stay
     silent for as long as a task blocks the loop, which is when a way out is wanted most.
@@ -30,6 +31,8 @@ class SignalDesk:
 
     def __init__(self) -> None:
         self.received = 0
+        self.code = CLEAN
+        """Exit code of a signal that comes when nobody listens."""
         self._listener: Callable[[int], None] | None = None
 
     def install(self) -> None:
@@ -43,6 +46,9 @@ class SignalDesk:
         self._listener = listener
         try:
             yield
+        except BaseException:
+            self.code = BROKEN
+            raise
         finally:
             self._listener = None
 
@@ -50,10 +56,8 @@ class SignalDesk:
         self.received += 1
         if self._listener is not None and self.received <= _MOST_SIGNALS:
             self._listener(self.received)
-        elif self.received == 1:
-            sys.exit(CLEAN)
         else:
-            end_process(CLEAN if self._listener is None else CANCELLED)
+            end_process(self.code if self._listener is None else CANCELLED)
 
 
 class ExitGuard:

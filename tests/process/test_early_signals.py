@@ -40,18 +40,6 @@ while not Path("go").exists():
     time.sleep(0.02)
 """
 
-SWALLOWING_IMPORT = """
-import time
-from pathlib import Path
-
-try:
-    Path("notes.txt").write_text("importing\\n")
-    while True:
-        time.sleep(0.02)
-except BaseException as error:
-    Path("notes.txt").write_text(f"swallowed {type(error).__name__} {error}\\n")
-"""
-
 ENDLESS_IMPORT = """
 import time
 from pathlib import Path
@@ -75,23 +63,13 @@ def test_a_signal_during_a_slow_import_of_the_app_ends_the_process(site: Site) -
         assert answer.err == ""
 
 
-def test_an_import_that_swallows_the_exit_only_delays_it(site: Site) -> None:
-    site.write("app.py", SWALLOWING_IMPORT + APP)
+def test_an_import_that_swallows_every_exception_does_not_hold_the_process_up(site: Site) -> None:
+    site.write("app.py", ENDLESS_IMPORT + APP)
     site.enqueue("greet")
     worker = site.worker()
     site.noted("importing")
     assert ended_quietly(worker.terminate().answer())
-    assert site.notes() == ["swallowed SystemExit 0"]
     assert site.record("greet").status == "pending"
-
-
-def test_a_second_signal_ends_an_import_that_swallows_every_exit(site: Site) -> None:
-    site.write("app.py", ENDLESS_IMPORT + APP)
-    worker = site.worker()
-    site.noted("importing")
-    worker.terminate()
-    site.noted("swallowed")
-    assert ended_quietly(worker.terminate().answer())
 
 
 LIFESPANS = """
