@@ -3,11 +3,12 @@
 
 PYTHON ?=
 VENV := .venv
+E2E := .venv-e2e
 RUN := $(VENV)/bin/
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs manifests e2e package lock clean
+.PHONY: help demo test lint bench soak docs manifests e2e package lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -31,15 +32,22 @@ lint: $(READY) ## check style, types and import contracts
 bench: $(READY) ## measure enqueue, claim and finish on this machine
 	@$(RUN)python -m tests.bench $(ARGS)
 
+soak: $(READY) ## run workers on PostgreSQL for an hour with cancels, timeouts and drains (ARGS="--minutes 5")
+	@$(RUN)python -m tests.bench.soak $(ARGS)
+
 docs: $(READY) ## check the links and run the code of README and docs
 	@$(RUN)python -m pytest tests/docs $(ARGS)
 
 manifests: $(READY) ## write manifests/base and the table of values in the chart's README (needs helm)
 	@$(RUN)python -m tests.chart.written
 
-e2e: ## run the cluster tests (not in this release)
-	@echo "make e2e: there are no cluster tests yet: they come with the Helm chart, and will need KUBECONFIG to name a test cluster." >&2
-	@exit 1
+$(E2E)/.ready: e2e/requirements.txt $(READY)
+	@$(RUN)python -m venv $(E2E)
+	@$(E2E)/bin/python -m pip --quiet --disable-pip-version-check install --requirement e2e/requirements.txt
+	@touch $@
+
+e2e: $(E2E)/.ready ## run the tests on a cluster: that of KUBECONFIG with E2E_IMAGE, else one of its own (e2e/README.md)
+	@exports=$$(sh e2e/prepare) && eval "$$exports" && $(E2E)/bin/python -m pytest -c e2e/pytest.ini e2e $(ARGS)
 
 package: $(READY) ## build the wheel and the sdist into dist/
 	@$(RUN)python -m hatchling build -d dist
@@ -51,5 +59,5 @@ lock: ## pin the newest development packages in .ci/requirements.txt (needs uv)
 	@mv .ci/requirements.new .ci/requirements.txt
 
 clean: ## delete the environment, caches and built files
-	@rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
+	@rm -rf $(VENV) $(E2E) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import drain, enqueue, footprint, history, memory, pickup, startup
+from tests.bench import drain, enqueue, footprint, history, memory, pickup, postgres, startup
 from tests.bench.child import loop_factory
 from tests.bench.lab import Lab
 from tests.bench.report import Result, markdown
@@ -28,6 +28,7 @@ GROUPS: dict[str, Callable[[Lab], list[Result]]] = {
     "commands": startup.run_commands,
     "footprint": footprint.run,
     "history": history.run,
+    "postgres": postgres.run,
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from litestar_queues import EnqueueSpec, QueueConfig, QueueService, Task, Worker, task
 from litestar_queues.logs import log_events
-from tests.bench import raw
+from tests.bench import raw, raw_postgres
 from tests.bench.counter import Counter
 
 _SLICE = 0.3
@@ -22,8 +22,8 @@ _CALLERS = 32
 
 
 def open_service(path: str | None, concurrency: int = 100) -> QueueService:
-    """A service as an app has it; without a path in memory."""
-    backend = "memory" if path is None else f"sqlite:///{path}"
+    """A service as an app has it: on a file, on the database of a URL, or without either in memory."""
+    backend = "memory" if path is None else path if "://" in path else f"sqlite:///{path}"
     service = QueueService(QueueConfig(queue_backend=backend, worker_max_concurrency=concurrency))
     service.bus.subscribe(log_events)
     return service
@@ -35,6 +35,11 @@ def make_task(hit: Callable[[int], None]) -> Task[..., Any]:
     @task("bench.noop")
     async def noop(i: int) -> None:
         hit(i)
+
+    @task("bench.sleep")
+    async def sleep(i: int) -> None:
+        hit(i)
+        await asyncio.sleep(0.01)
 
     return noop
 
@@ -50,11 +55,11 @@ async def worker(path: str, counter: str, concurrency: str) -> None:
         await Worker(service).start()
 
 
-async def fill(path: str, number: str, start: str = "0") -> float:
+async def fill(path: str, number: str, start: str = "0", name: str = "bench.noop") -> float:
     """Enqueue so many in one call; gives the seconds."""
-    noop = make_task(ignore)
+    make_task(ignore)
     async with open_service(path) as service:
-        specs = [EnqueueSpec(noop, (i,)) for i in range(int(start), int(number))]
+        specs = [EnqueueSpec(name, (i,)) for i in range(int(start), int(number))]
         began = time.perf_counter()
         await service.enqueue_many(specs)
         return time.perf_counter() - began
@@ -83,6 +88,26 @@ async def enqueue(path: str, plain: str, bulk: str, rounds: str) -> dict[str, li
             rates["plain bulk"].append(raw.insert_many(connection, int(bulk)))
             rates["bulk"].append(await call.bulk(int(bulk)))
         return rates
+
+
+async def enqueue_postgres(url: str, plain: str, bulk: str, rounds: str) -> dict[str, list[float]]:
+    """The same on PostgreSQL."""
+    noop = make_task(ignore)
+    connection = await raw_postgres.connect(plain)
+    names = ("plain", "one", "plain groups", "callers", "plain bulk", "bulk")
+    rates: dict[str, list[float]] = {name: [] for name in names}
+    async with open_service(url) as service:
+        call = Enqueues(service, noop)
+        await call.bulk(1_000)
+        await raw_postgres.insert_one_by_one(connection, 0.1)
+        for _ in range(int(rounds)):
+            rates["plain"].append(await raw_postgres.insert_one_by_one(connection, _SLICE))
+            rates["one"].append(await call.one_by_one(_SLICE))
+            rates["plain groups"].append(await raw_postgres.insert_groups(connection, _CALLERS, _SLICE))
+            rates["callers"].append(await call.by_callers(_SLICE))
+            rates["plain bulk"].append(await raw_postgres.copy(connection, int(bulk)))
+            rates["bulk"].append(await call.bulk(int(bulk)))
+    return rates
 
 
 class Enqueues:
@@ -191,7 +216,10 @@ async def _steps(service: QueueService, batch: int) -> dict[str, float]:
     marks.append(time.perf_counter())
     await service.canary_health()
     marks.append(time.perf_counter())
-    names = ("claim", "finish", "status", "scheduler-health")
+    await service.backend.queue_depths()
+    await service.get_statistics()
+    marks.append(time.perf_counter())
+    names = ("claim", "finish", "status", "scheduler-health", "exporter")
     return {name: end - start for name, start, end in zip(names, marks, marks[1:], strict=False)}
 
 
@@ -202,12 +230,16 @@ async def plain(what: str, path: str, *arguments: str) -> float | list[float]:
             return raw.drain(path, int(arguments[0]))
         case "commits":
             return raw.commit_times(path, int(arguments[0]))
+        case "postgres drain":
+            return await raw_postgres.drain(path, int(arguments[0]))
+        case "postgres commits":
+            return await raw_postgres.commit_times(path, int(arguments[0]))
         case _:
             raise ValueError(what)
 
 
 ROLES: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
-    role.__name__: role for role in (worker, fill, enqueue, memory, bare_tasks, produce, ages, plain)
+    role.__name__: role for role in (worker, fill, enqueue, enqueue_postgres, memory, bare_tasks, produce, ages, plain)
 }
 
 

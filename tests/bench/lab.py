@@ -60,8 +60,9 @@ class Lab:
 
     def ask(self, role: str, *arguments: object) -> Any:
         """Run a role of ``tests.bench.child`` in a fresh process and give what it answers."""
-        command = [sys.executable, "-m", "tests.bench.child", role, *map(str, arguments)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_PATIENCE * 4, check=False)
+        done = subprocess.run(
+            self.child(role, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=_PATIENCE * 4, check=False
+        )
         if done.returncode:
             raise RuntimeError(f"{role} failed:\n{done.stderr[-2000:]}")
         return json.loads(done.stdout.splitlines()[-1])
@@ -69,9 +70,13 @@ class Lab:
     @contextmanager
     def worker(self, path: Path, counter: Path, concurrency: int = 100) -> Iterator[psutil.Process]:
         """A worker process on a database file."""
-        arguments = ["-m", "tests.bench.child", "worker", str(path), str(counter), str(concurrency)]
-        with self.process([sys.executable, *arguments], cwd=ROOT) as process:
+        with self.process(self.child("worker", path, counter, concurrency), cwd=ROOT) as process:
             yield process
+
+    @staticmethod
+    def child(role: str, *arguments: object) -> list[str]:
+        """The command line of a role of ``tests.bench.child``."""
+        return [sys.executable, "-m", "tests.bench.child", role, *map(str, arguments)]
 
     @contextmanager
     def process(

@@ -20,7 +20,7 @@ _PATIENCE = 300
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another library on SQLite."""
+    """Another library on one of the stores."""
 
     name: str
     title: str
@@ -30,6 +30,7 @@ class Peer:
     """How many of its jobs are not durably finished."""
     number: int
     """Jobs in a drain."""
+    store: str = "sqlite"
     folder: Path = Path()
 
     @property
@@ -56,13 +57,33 @@ PEERS = (
         "select count(*) from queue_task where status in ('pending', 'scheduled', 'running')",
         1_000,
     ),
+    Peer(
+        "pgqueuer",
+        "pgqueuer 1.6.0",
+        ("pgqueuer", "asyncpg", "uvloop"),
+        "peer_pgqueuer.py",
+        "select count(*) from pgqueuer",
+        30_000,
+        "postgres",
+    ),
+    Peer(
+        "procrastinate",
+        "procrastinate 3.10.0",
+        ("procrastinate", "psycopg", "psycopg-binary", "uvloop"),
+        "peer_procrastinate.py",
+        "select count(*) from procrastinate_jobs where status in ('todo', 'doing')",
+        2_000,
+        "postgres",
+    ),
 )
 
 
-def install(lab: Lab) -> list[Peer]:
+def install(lab: Lab, store: str = "sqlite") -> list[Peer]:
     """Make the environments that are wanted and not there yet; a peer that cannot be installed is left out."""
     ready = []
     for peer in PEERS if lab.peers else ():
+        if peer.store != store:
+            continue
         placed = replace(peer, folder=lab.cache / "peers" / peer.name)
         try:
             _install(placed)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from litestar_queues import QueueConfig
+from litestar_queues import QueueConfig, probe
 from litestar_queues.cli import queues
 from litestar_queues.config import ENV_PREFIX
 from tests.chart.tools import (
@@ -201,6 +201,12 @@ def test_exec_probes_run_the_cheap_probe_and_a_wedged_worker_is_killed_fast() ->
     assert liveness["terminationGracePeriodSeconds"] == 10
     env = env_of(pool("default"))
     assert (env["LITESTAR_QUEUES_HEALTH_HOST"], env["LITESTAR_QUEUES_HEALTH_PORT"]) == ("0.0.0.0", "8080")
+
+
+def test_the_kubelet_waits_longer_than_the_probe_so_that_its_sentence_is_heard() -> None:
+    container = container_of(pool("default"))
+    waits = [container[name]["timeoutSeconds"] for name in ("startupProbe", "livenessProbe", "readinessProbe")]
+    assert min(waits) > probe._SOCKET_TIMEOUT
 
 
 def test_probes_may_ask_over_http_or_run_the_command() -> None:

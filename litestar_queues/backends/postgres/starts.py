@@ -14,8 +14,11 @@ __all__ = ("Starts",)
 _SLOW = 0.02
 """Seconds from which a claim is thought to wade through dead rows."""
 _SLOW_IN_A_ROW = 3
-_PATIENCE = 10
-"""So many of them are followed by claims that begin where the last one ended, for this many times their length."""
+_MANY_DEAD = 20_000
+"""Dead rows from which they are held to be the reason, not the disk or a busy machine; vacuum comes far earlier."""
+_PATIENCE, _LONGEST = 100, 30.0
+"""So many of them are followed by claims that begin where the last one ended, for this many times their length, so that
+one in a hundred tasks waits for such a look; and for so many seconds at most."""
 
 
 @dataclass(slots=True)
@@ -30,6 +33,19 @@ class Starts:
     _positions: dict[str, tuple[int, datetime, UUID]] = field(default_factory=dict)
     _until: float = 0.0
     _slow: int = 0
+    _took: float = 0.0
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it is time to ask for the number of dead rows."""
+        return self._slow >= _SLOW_IN_A_ROW and time.monotonic() >= self._until
+
+    def decide(self, dead: int) -> None:
+        """Take their number."""
+        if dead >= _MANY_DEAD:
+            self._until = time.monotonic() + min(_LONGEST, _PATIENCE * self._took)
+        else:
+            self._slow = 0
 
     @property
     def left(self) -> float:
@@ -52,7 +68,6 @@ class Starts:
                 self._positions[queue] = (rank, due_at, record_id)
         if not from_front:
             return
-        self._slow = self._slow + 1 if seconds > _SLOW else 0
-        self._until = now + _PATIENCE * seconds if self._slow >= _SLOW_IN_A_ROW else 0.0
+        self._slow, self._took = self._slow + 1 if seconds > _SLOW else 0, seconds
         if not self._slow:
             self._positions.clear()

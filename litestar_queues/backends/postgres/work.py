@@ -18,7 +18,7 @@ from litestar_queues.backends.postgres.starts import Starts
 from litestar_queues.errors import BackendError, InvalidArgumentError
 from litestar_queues.ids import new_token
 from litestar_queues.outcomes import Cancelled, Completed, Completion, Failed, Released, Retried, RunError, Snoozed
-from litestar_queues.records import Claim, ClaimBatch
+from litestar_queues.records import CANARY_QUEUE, Claim, ClaimBatch
 
 if TYPE_CHECKING:
     from litestar_queues.backends.postgres.drivers import Connection
@@ -210,15 +210,20 @@ class WorkDesk:
     ) -> Sequence[Any]:
         began = time.monotonic()
         starts = self._starts.now()
-        everywhere = not request.queues and limit > 0
+        queues = list(dict.fromkeys(request.queues))
+        if not queues and limit:  # to ask which queues there are would look at the front
+            queues = [queue for queue in starts[0] if queue != CANARY_QUEUE]
+        everywhere = not queues and limit > 0
         token = new_token()
         rows = await connection.run(
             self._sql["finish_and_claim"],
-            now, *ended, list(dict.fromkeys(request.queues)), everywhere, limit, token, request.lease,
+            now, *ended, queues, everywhere, limit, token, request.lease,
             request.worker_id, *starts, despite_due,
         )  # fmt: skip
         if limit:
             self._starts.learn(rows[0], time.monotonic() - began)
+            if self._starts.suspicious:
+                self._starts.decide((await connection.run(self._sql["dead_rows"]))[0][0])
         return rows[0]
 
     async def _end(self, connection: Connection, completions: Sequence[Completion], now: datetime | None) -> set[Key]:

@@ -123,3 +123,7 @@ kept as (
     from expired cross join clock
 )
 insert into lq_count (queue, status, n) select queue, 'cancelled', count(*) from expired group by queue
+
+-- About how many rows of the live table wait for vacuum.
+-- name: dead_rows
+select pg_stat_get_dead_tuples('lq_live'::regclass)
