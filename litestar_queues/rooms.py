@@ -22,11 +22,16 @@ class StoreHealth:
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
         self._down_since: float | None = None
+        self._came_back_at: float | None = None
 
     @property
     def ok(self) -> bool:
         """Whether the last statement of any room got through."""
         return self._down_since is None
+
+    def came_back_within(self, seconds: float) -> bool:
+        """Whether an outage ended so short a time ago."""
+        return self._came_back_at is not None and time.monotonic() - self._came_back_at < seconds
 
     def down(self, room: str, error: Exception) -> None:
         """A room could not reach the store."""
@@ -37,7 +42,8 @@ class StoreHealth:
     def up(self, room: str, *, asked_at: float | None = None) -> None:
         """A room reached the store; what it had asked before the outage began is no sign that this is over."""
         if self._down_since is not None and (asked_at is None or asked_at >= self._down_since):
-            seconds = time.monotonic() - self._down_since
+            self._came_back_at = time.monotonic()
+            seconds = self._came_back_at - self._down_since
             self._down_since = None
             self._bus.emit(BackendUp(room, seconds))
 

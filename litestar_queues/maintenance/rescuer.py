@@ -49,6 +49,11 @@ class Rescuer(Room):
         self._succeeds = succeeds
         self._max_lost_leases = max_lost_leases
 
+    @property
+    def is_idle(self) -> bool:
+        """After an outage as long as a lease every lease has run out: living workers are let renew theirs first."""
+        return not self.health.ok or self.health.came_back_within(self.interval)
+
     async def run_once(self) -> float | None:
         """Take back what is lost; a full batch means that there may be more."""
         if self._succeeds:

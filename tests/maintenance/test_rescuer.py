@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from litestar_queues.backends.memory import MemoryBackend
+from litestar_queues.errors import BackendUnavailableError
 from litestar_queues.events import EventBus, RecordsRescued
 from litestar_queues.maintenance import rescuer
 from litestar_queues.maintenance.rescuer import Rescuer
@@ -24,13 +25,14 @@ class Station:
         self.backend = FaultyBackend(MemoryBackend(clock=clock))
         self.bus = EventBus()
         self.told = Told(self.bus)
+        self.health = StoreHealth(self.bus)
         self.rescuer = Rescuer(
             self.backend,
             worker_id="queue-0:new",
             succeeds=succeeds,
             max_lost_leases=3,
             interval=15,
-            health=StoreHealth(self.bus),
+            health=self.health,
             bus=self.bus,
         )
 
@@ -102,3 +104,20 @@ async def test_without_a_name_of_its_own_it_claims_no_predecessor(clock: FakeClo
     await station.lose(worker_id="queue-0:old", lease=3_600)
     await station.rescuer.run_once()
     assert await station.counts() == {"running": 1}
+
+
+async def test_after_an_outage_living_workers_renew_their_leases_before_any_is_taken(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("litestar_queues.rooms.time.monotonic", lambda: now)
+    station = Station(clock)
+    idle = [station.rescuer.is_idle]
+    station.health.down("claimer", BackendUnavailableError("gone"))
+    idle.append(station.rescuer.is_idle)
+    now += 120
+    station.health.up("claimer")
+    idle.append(station.rescuer.is_idle)
+    now += 15
+    idle.append(station.rescuer.is_idle)
+    assert idle == [False, True, True, False]

@@ -1,0 +1,93 @@
+"""In: a cluster. Out: a namespace for each test; its logs and events are kept when the test fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kubernetes import client, config
+
+from e2e.harness.kube import Namespace
+
+ARTIFACTS = Path(__file__).parents[1] / "build/e2e"
+TEST_SECONDS = 600
+FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep", action="store_true", help="leave the namespaces of failed tests in the cluster")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.timeout(TEST_SECONDS))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash[FIGURES]:
+        terminalreporter.write_line(f"measured: {line}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.failed:
+        item.user_properties.append(("failed", report.longreprtext))
+    return report
+
+
+@pytest.fixture(scope="session")
+def cluster() -> None:
+    """Reach the cluster, or say that there is none."""
+    for tool in ("kubectl", "helm"):
+        if shutil.which(tool) is None:
+            pytest.exit(f"{tool} is not on PATH; e2e/README.md says what the cluster tests need", 1)
+    try:
+        config.load_kube_config()
+        client.VersionApi().get_code(_request_timeout=10)
+    except Exception as error:
+        where = os.environ.get("KUBECONFIG", "~/.kube/config")
+        pytest.exit(f"the cluster of {where} does not answer: {error}. e2e/README.md says how to get one.", 1)
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> list[str]:
+    """Lines that are printed at the end of the run."""
+    return request.config.stash[FIGURES]
+
+
+@pytest.fixture
+def namespace(cluster: None, request: pytest.FixtureRequest) -> Iterator[Namespace]:
+    """A fresh namespace that enforces `restricted`."""
+    short = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-")
+    name = f"e2e-{short}-{uuid.uuid4().hex[:5]}"
+    core = client.CoreV1Api()
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", "litestar-queues/e2e": "true"}
+    core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name, labels=labels)))
+    space = Namespace(name)
+    try:
+        yield space
+    finally:
+        failed = [text for key, text in request.node.user_properties if key == "failed"]
+        if failed:
+            space.save(ARTIFACTS / short)
+            (ARTIFACTS / short / "failure.txt").write_text("\n".join(failed))
+        if not (failed and request.config.getoption("--keep")):
+            space.kubectl("delete", "pods", "--all", "--grace-period=1", "--wait=false")
+            core.delete_namespace(name)
+
+
+@pytest.fixture
+def shop(namespace: Namespace) -> Namespace:
+    """A namespace with a database in it, for a release named `shop`."""
+    namespace.start_database()
+    return namespace

@@ -1,0 +1,1 @@
+"""What the cluster tests stand on: the cluster, waits with names, an app and a database."""
