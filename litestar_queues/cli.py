@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -127,7 +127,7 @@ def run(names: tuple[str, ...], max_concurrency: int | None, drain_timeout: floa
 
     SIGNALS.install()
     app, plugin = _app_and_plugin()
-    plugin.hosts_worker, plugin.in_worker_process = False, True
+    plugin.in_worker_process = True
     _configure_logging()
     if not plugin.service.backend.capabilities.shared:
         click.echo("Note: this backend lives in one process, so this worker sees only its own schedules", err=True)
@@ -171,17 +171,13 @@ def scheduler_health(minutes: float) -> None:
     """
     from datetime import UTC, datetime, timedelta
 
-    from litestar_queues.probe import HEALTHY, NO_CANARY, STALE
+    from litestar_queues.probe import HEALTHY, NO_CANARY, STALE, say_no_canary
 
     service = _service()
     service.load_tasks()
     name = service.config.scheduler_canary_task
     if name not in service.registry.scheduled():
-        _tell(
-            f"unhealthy: no recurring task {name!r} is registered: add @task({name!r}, interval=60) to the app, "
-            "or name another in QueueConfig.scheduler_canary_task",
-            NO_CANARY,
-        )
+        _tell(say_no_canary(name), NO_CANARY)
     completed_at = _ask(lambda service: service.canary_health())
     if completed_at is None or datetime.now(UTC) - completed_at > timedelta(minutes=minutes):
         last = "it never has" if completed_at is None else f"the last time was {completed_at}"
@@ -227,17 +223,13 @@ def migrate(sql: bool, check: bool) -> None:
     if sql:
         click.echo(backend.migration_sql())
     elif check:
-        pending = asyncio.run(_call(backend.pending_migrations))
+        pending = asyncio.run(backend.pending_migrations())
         _tell(f"the schema lacks {', '.join(pending)}: run `litestar queues migrate`", 1) if pending else None
         click.echo("the schema is up to date")
     else:
-        for name in asyncio.run(_call(backend.migrate)):
+        for name in asyncio.run(backend.migrate()):
             click.echo(f"applied {name}")
         click.echo("the schema is up to date")
-
-
-async def _call(action: Callable[[], Coroutine[Any, Any, Sequence[str]]]) -> Sequence[str]:
-    return await action()
 
 
 def _tell(text: str, code: int) -> None:

@@ -39,10 +39,8 @@ class QueuePlugin(InitPlugin, CLIPlugin):
 
     def __init__(self, config: QueueConfig | None = None) -> None:
         self.config = config or QueueConfig()
-        self.hosts_worker = self.config.in_app_worker
-        """Whether the app's lifespan runs a worker; a worker process says no. ``None``: where nobody else could."""
         self.in_worker_process = False
-        """Whether ``litestar queues run`` enters the lifespan: it waits for the store, and tells so, itself."""
+        """Whether ``litestar queues run`` enters the lifespan: it brings the worker, and waits for the store, itself."""
         self._service: QueueService | None = None
 
     @property
@@ -89,9 +87,11 @@ class QueuePlugin(InitPlugin, CLIPlugin):
             yield
 
     def _wants_worker(self, service: QueueService) -> bool:
-        if self.hosts_worker is None:
+        if self.in_worker_process:
+            return False
+        if self.config.in_app_worker is None:  # where no other process could reach the records
             return not service.backend.capabilities.shared and self.config.execution_backend != "immediate"
-        return self.hosts_worker
+        return self.config.in_app_worker
 
 
 @asynccontextmanager

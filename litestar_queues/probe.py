@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-__all__ = ("CHECKS", "FILE_INTERVAL", "HEALTHY", "NO_CANARY", "STALE", "UNHEALTHY", "judge", "main")
+__all__ = ("CHECKS", "FILE_INTERVAL", "HEALTHY", "NO_CANARY", "STALE", "UNHEALTHY", "judge", "main", "say_no_canary")
 
 HEALTHY, UNHEALTHY, WRONG_CALL, NO_CANARY, STALE = range(5)
 CHECKS = ("scheduler-health", "live", "ready")
@@ -62,10 +62,7 @@ def judge(facts: Mapping[str, Any], check: str, minutes: float = 5.0) -> tuple[i
 def _judge_canary(facts: Mapping[str, Any], minutes: float) -> tuple[int, str]:
     name, age, window = facts["canary"], facts["canary_age"], minutes * 60
     if not facts["canary_registered"]:
-        return NO_CANARY, (
-            f"unhealthy: no recurring task {name!r} is registered: add @task({name!r}, interval=60) to the app, "
-            "or name another in QueueConfig.scheduler_canary_task"
-        )
+        return NO_CANARY, say_no_canary(name)
     if age is not None and age <= window:
         return HEALTHY, f"healthy: {name} completed {facts['canary_completed_at']}"
     if not facts["store_ok"]:  # a restart of this process would not bring the store back
@@ -73,6 +70,14 @@ def _judge_canary(facts: Mapping[str, Any], minutes: float) -> tuple[int, str]:
     if facts["up_for"] <= window:  # a worker that has just come may be the one that makes the canary run again
         return HEALTHY, f"healthy: {name} has not completed yet, and this worker runs for {facts['up_for']:.0f} s only"
     return STALE, f"stale: {name} has not completed within {minutes:g} minutes"
+
+
+def say_no_canary(name: str) -> str:
+    """Say that the app has no canary, and how it gets one."""
+    return (
+        f"unhealthy: no recurring task {name!r} is registered: add @task({name!r}, interval=60) to the app, "
+        "or name another in QueueConfig.scheduler_canary_task"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,6 +25,7 @@ __all__ = (
     "lost_too_often",
     "storable",
     "summary",
+    "text_of",
 )
 
 CANCELLED_ON_REQUEST = "cancelled on request"
@@ -73,6 +74,11 @@ def is_former_self(holder: str, worker_id: str) -> bool:
 def json_of(text: str | None) -> Any:
     """Decode a stored JSON text; ``None`` for ``None``."""
     return None if text is None else decode_json(text.encode())
+
+
+def text_of(json: bytes | None) -> str | None:
+    """Turn encoded JSON into the text that is stored; ``None`` for ``None``."""
+    return None if json is None else json.decode()
 
 
 def errors_of(text: str | None) -> Sequence[AttemptError]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from litestar_queues.backends.laws import due_at
+from litestar_queues.backends.laws import due_at, text_of
 from litestar_queues.backends.postgres.callers import in_part, of_caller
 from litestar_queues.backends.postgres.errors import translate
 from litestar_queues.clock import Clock, to_micros
@@ -104,8 +104,8 @@ def _shared(first: NewRecord, now: datetime | None, channel: str | None) -> Any:
         first.scheduled_at,
         float(first.delay),
         first.expires_in,
-        _text(first.metadata),
-        _text(first.backoff),
+        text_of(first.metadata),
+        text_of(first.backoff),
         first.execution_backend,
         first.execution_profile,
         first.schedule,
@@ -143,10 +143,6 @@ async def _insert_keyed(
             return holders
     msg = "a key changed hands too often while a record with it was enqueued: try again"
     raise BackendUnavailableError(msg)
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
 
 
 class EnqueueDesk:

@@ -31,13 +31,11 @@ class Lane:
     Args:
         address: Which server.
         name: For ``application_name``, so that an administrator sees who is who.
-        check: Called on each new connection before anything else.
     """
 
-    def __init__(self, address: Address, name: str, check: Operation[None] | None = None) -> None:
+    def __init__(self, address: Address, name: str) -> None:
         self._address = address
         self._name = name
-        self._check = check
         self._turn = asyncio.Lock()
         self._connection: Connection | None = None
         self._running: set[asyncio.Task[object]] = set()
@@ -109,14 +107,7 @@ class Lane:
             msg = f"the backend of {self._address.label} is not open: await open() first"
             raise BackendUnavailableError(msg)
         if self._connection is None or self._connection.is_closed:
-            connection = await connect(self._address, application=self._name)
-            try:
-                if self._check is not None:
-                    await self._check(connection)
-            except BaseException:
-                connection.cut()
-                raise
-            self._connection = connection
+            self._connection = await connect(self._address, application=self._name)
         return self._connection
 
     def _drop(self) -> None:

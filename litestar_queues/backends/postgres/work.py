@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from litestar_queues.backends.laws import storable, summary
+from litestar_queues.backends.laws import storable, summary, text_of
 from litestar_queues.backends.postgres.starts import Starts
 from litestar_queues.errors import BackendError, InvalidArgumentError
 from litestar_queues.ids import new_token
@@ -81,14 +81,7 @@ class WorkDesk:
             accepted |= await finish.future
         if others:
             accepted |= await self._lane.run(lambda connection: self._end(connection, others, now))
-        refused = []
-        for one in completions:
-            key = (one.id, one.token)
-            if key in accepted:
-                accepted.remove(key)  # the same completion a second time is refused
-            else:
-                refused.append(one.id)
-        return refused
+        return [one.id for one in completions if (one.id, one.token) not in accepted]
 
     async def claim(self, request: ClaimRequest) -> ClaimBatch:
         """Hold what is due, up to the limit."""
@@ -162,7 +155,7 @@ class WorkDesk:
     ) -> tuple[set[Key], ClaimBatch]:
         done = [completion for finish in finishes for completion in finish.completions]
         now = finishes[0].now if finishes else request.now if request else None
-        results = [_text(completion.outcome.result) for completion in done]  # type: ignore[union-attr]
+        results = [text_of(completion.outcome.result) for completion in done]  # type: ignore[union-attr]
         ended = ([completion.id for completion in done], [completion.token for completion in done], results)
         if request is None:
             row = await self._round(connection, now, ended, ClaimRequest("", (), 0, 0.0, now), 0)
@@ -288,7 +281,3 @@ def _entry(error: RunError) -> str:
     """What an attempt raised, as JSON without its opening brace: the server puts attempt and time before it."""
     entry = {"type": storable(error.type), "message": storable(error.message), "traceback": storable(error.traceback)}
     return "," + msgspec.json.encode(entry).decode()[1:]
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()

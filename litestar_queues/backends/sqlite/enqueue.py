@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from litestar_queues.backends.laws import due_at, later
+from litestar_queues.backends.laws import due_at, later, text_of
 from litestar_queues.backends.sqlite.calls import Work
 from litestar_queues.backends.sqlite.errors import translate
 from litestar_queues.backends.sqlite.file import DatabaseFile
@@ -132,8 +132,8 @@ def _parameters(record: NewRecord, now: int) -> dict[str, Any]:
         "key": record.key,
         "unique_until": _after(now, record.unique_for) if record.key is not None else None,
         "expires_at": _after(now, record.expires_in),
-        "metadata": _text(record.metadata),
-        "backoff": _text(record.backoff),
+        "metadata": text_of(record.metadata),
+        "backoff": text_of(record.backoff),
         "execution_backend": record.execution_backend,
         "execution_profile": record.execution_profile,
         "schedule": record.schedule,
@@ -142,10 +142,6 @@ def _parameters(record: NewRecord, now: int) -> dict[str, Any]:
 
 def _after(now: int, seconds: float | None) -> int | None:
     return None if seconds is None else later(now, seconds)
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
 
 
 class _Sync:
