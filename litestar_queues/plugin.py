@@ -40,7 +40,7 @@ class QueuePlugin(InitPlugin, CLIPlugin):
     def __init__(self, config: QueueConfig | None = None) -> None:
         self.config = config or QueueConfig()
         self.in_worker_process = False
-        """Whether ``litestar queues run`` enters the lifespan: it brings the worker, and waits for the store, itself."""
+        """Whether ``litestar queues run`` enters the lifespan: it brings the worker and waits for the store."""
         self._service: QueueService | None = None
 
     @property
