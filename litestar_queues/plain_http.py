@@ -54,7 +54,7 @@ class PlainServer:
         self._usage = usage
         self._patience = patience
         self._most_clients = most_clients
-        self._clients = 0
+        self._clients: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str, port: int) -> asyncio.Server:
         """Listen; closing the server ends it.
@@ -62,12 +62,17 @@ class PlainServer:
         Raises:
             OSError: The address cannot be used.
         """
-        return await asyncio.start_server(self._serve, host, port, limit=_LONGEST_LINE)
+        return await asyncio.start_server(self._accept, host, port, limit=_LONGEST_LINE)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # a task of our own: Python 3.11 logs a traceback for each of asyncio's that the end of the process cancels
+        client = asyncio.create_task(self._serve(reader, writer))
+        self._clients.add(client)
+        client.add_done_callback(self._clients.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients += 1
         try:
-            if self._clients <= self._most_clients:
+            if len(self._clients) <= self._most_clients:
                 async with asyncio.timeout(self._patience):
                     request = _read(await reader.readline())
                 answer = Answer(400, self._usage) if request is None else await self._answer(request)
@@ -77,7 +82,6 @@ class PlainServer:
         except (TimeoutError, OSError, ValueError):  # too slow, gone, or a line without end
             writer.transport.abort()
         finally:
-            self._clients -= 1
             writer.close()
 
 
