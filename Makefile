@@ -2,6 +2,8 @@
 # Each target first makes `.venv` from the pinned `.ci/requirements.txt`, once, and again when that file changes.
 
 PYTHON ?=
+# one more than there are cores: tests of real processes wait more than they compute
+TEST_PROCESSES ?= $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
 VENV := .venv
 E2E := .venv-e2e
 RUN := $(VENV)/bin/
@@ -21,7 +23,7 @@ demo: $(READY) ## run the example app: web server, worker and scheduler, as real
 	@$(RUN)python docs/examples/photos/demo.py
 
 test: $(READY) ## run every test; those of the chart where helm is installed
-	@$(RUN)python -m pytest $(ARGS)
+	@$(RUN)python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 lint: $(READY) ## check style, types and import contracts
 	@$(RUN)ruff check
