@@ -32,7 +32,10 @@ def new_id() -> UUID:
     share a microsecond, so a batch keeps its order.
     """
     global _last_micros  # noqa: PLW0603 - one sequence per process is the point
-    micros = _last_micros = max(time.time_ns() // 1000, _last_micros + 1)
+    micros = time.time_ns() // 1000
+    if micros <= _last_micros:
+        micros = _last_micros + 1
+    _last_micros = micros
     millis, rest = divmod(micros, 1000)
     # small numbers first: the shifts of the large one cost most
     above = (millis << 16) | _VERSION_7 | (rest << 12) // 1000

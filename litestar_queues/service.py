@@ -19,7 +19,7 @@ from litestar_queues.execution.inline import run_due
 from litestar_queues.execution.local import LocalExecution
 from litestar_queues.logs import log_events
 from litestar_queues.minting import EnqueueSpec, Minter
-from litestar_queues.records import Enqueued, NewRecord, QueuedTaskRecord, QueueStatistics, RecordFilter
+from litestar_queues.records import NewRecord, QueuedTaskRecord, QueueStatistics, RecordFilter
 from litestar_queues.registry import TaskRegistry, get_task_registry
 from litestar_queues.results import TaskResult
 from litestar_queues.sinks import SinkForwarder
@@ -165,10 +165,8 @@ class QueueService:
         enqueued = await self.backend.enqueue_many(minted, connection=connection)
         if connection is None:
             await self._run_immediately()
-        return [self._handle(record, one) for record, one in zip(minted, enqueued, strict=True)]
-
-    def _handle(self, record: NewRecord, enqueued: Enqueued) -> TaskResult:
-        return TaskResult(self, enqueued.id, record.task, created=enqueued.created)
+        answers = zip(minted, enqueued, strict=True)
+        return [TaskResult(self, one.id, record.task, created=one.created) for record, one in answers]
 
     async def _run_immediately(self) -> None:
         if self.config.execution_backend == "immediate":
