@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -236,16 +236,15 @@ async def serve_exporter(exporter: QueueExporter, *, host: str, port: int) -> As
     """
     if not is_installed():
         raise QueueConfigurationError(NOT_INSTALLED)
-    try:
-        server = await PlainServer(exporter.answer, usage=f"send GET {_PATHS}").start(host, port)
-    except OSError as error:
-        msg = f"the exporter cannot bind {host}:{port} ({error.strerror or error}): choose another --port or --host"
-        raise QueueConfigurationError(msg) from error
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        await exporter.close()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(exporter.close)
+        server = PlainServer(exporter.answer, usage=f"send GET {_PATHS}")
+        try:
+            bound = await stack.enter_async_context(server.serve(host, port))
+        except OSError as error:
+            msg = f"the exporter cannot bind {host}:{port} ({error.strerror or error}): choose another --port or --host"
+            raise QueueConfigurationError(msg) from error
+        yield bound
 
 
 def run_exporter(service: QueueService, *, host: str, port: int, announce: Callable[[int], None]) -> None:

@@ -79,18 +79,16 @@ async def serve_health(worker: Worker) -> AsyncIterator[int | None]:
             metrics = worker_metrics(worker)
             if metrics is not None:
                 stack.callback(worker.service.bus.subscribe(metrics))
-            server = await _bind(worker, config, metrics)
-            stack.callback(server.close)
-            yield server.sockets[0].getsockname()[1]
+            yield await _bind(stack, worker, config, metrics)
 
 
-async def _bind(worker: Worker, config: QueueConfig, metrics: WorkerMetrics | None) -> asyncio.Server:
+async def _bind(stack: AsyncExitStack, worker: Worker, config: QueueConfig, metrics: WorkerMetrics | None) -> int:
     async def answer(request: Request) -> Answer:
         return _answer(worker, metrics, request)
 
     server = PlainServer(answer, usage=f"send GET {_PATHS}", patience=_PATIENCE, most_clients=_MOST_CLIENTS)
     try:
-        return await server.start(config.health_host, config.health_port or 0)
+        return await stack.enter_async_context(server.serve(config.health_host, config.health_port or 0))
     except OSError as error:
         msg = (
             f"the health server cannot bind {config.health_host}:{config.health_port} ({error.strerror or error}): "

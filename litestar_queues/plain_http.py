@@ -6,7 +6,8 @@ It reads one request line a connection, answers, and hangs up; clients that are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -54,35 +55,50 @@ class PlainServer:
         self._usage = usage
         self._patience = patience
         self._most_clients = most_clients
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
-    async def start(self, host: str, port: int) -> asyncio.Server:
-        """Listen; closing the server ends it.
+    @asynccontextmanager
+    async def serve(self, host: str, port: int) -> AsyncIterator[int]:
+        """Serve until the block ends, then hang up on everybody; gives the port.
 
         Raises:
             OSError: The address cannot be used.
         """
-        return await asyncio.start_server(self._accept, host, port, limit=_LONGEST_LINE)
+        server = await asyncio.start_server(self._accept, host, port, limit=_LONGEST_LINE)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            clients = dict(self._clients)
+            for client, writer in clients.items():
+                client.cancel()
+                writer.transport.abort()
+            if hasattr(server, "abort_clients"):  # Python 3.13 also knows those that have only just been accepted
+                server.abort_clients()
+            # connections are closed in the next step of the loop, which may be its last
+            await asyncio.wait([*clients, asyncio.ensure_future(asyncio.sleep(0))])
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # a task of our own: Python 3.11 logs a traceback for each of asyncio's that the end of the process cancels
         client = asyncio.create_task(self._serve(reader, writer))
-        self._clients.add(client)
-        client.add_done_callback(self._clients.discard)
+        self._clients[client] = writer
+        client.add_done_callback(self._hang_up)
+
+    def _hang_up(self, client: asyncio.Task[None]) -> None:
+        self._clients.pop(client).close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._clients) > self._most_clients:
+            return
         try:
-            if len(self._clients) <= self._most_clients:
-                async with asyncio.timeout(self._patience):
-                    request = _read(await reader.readline())
-                answer = Answer(400, self._usage) if request is None else await self._answer(request)
-                async with asyncio.timeout(self._patience):
-                    writer.write(_response(answer))
-                    await writer.drain()
+            async with asyncio.timeout(self._patience):
+                request = _read(await reader.readline())
+            answer = Answer(400, self._usage) if request is None else await self._answer(request)
+            async with asyncio.timeout(self._patience):
+                writer.write(_response(answer))
+                await writer.drain()
         except (TimeoutError, OSError, ValueError):  # too slow, gone, or a line without end
             writer.transport.abort()
-        finally:
-            writer.close()
 
 
 def _read(line: bytes) -> Request | None:

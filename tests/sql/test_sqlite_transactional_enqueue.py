@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import aiosqlite
@@ -234,11 +234,10 @@ async def test_a_closed_aiosqlite_connection_is_refused(backend: SQLiteBackend, 
 
 
 async def test_a_connection_of_another_thread_is_refused(backend: SQLiteBackend, path: Path) -> None:
-    made: list[sqlite3.Connection] = []
-    thread = Thread(target=lambda: made.append(sqlite3.connect(path, check_same_thread=True)))
-    thread.start()
-    thread.join()
-    await assert_refused(backend, made[0], "cannot be used here: .*thread")
+    with ThreadPoolExecutor(max_workers=1) as other:  # only the thread that made it may close it
+        connection = other.submit(sqlite3.connect, path).result()
+        await assert_refused(backend, connection, "cannot be used here: .*thread")
+        other.submit(connection.close).result()
 
 
 async def test_a_caller_that_cannot_get_the_lock_learns_why(backend: SQLiteBackend, path: Path) -> None:
