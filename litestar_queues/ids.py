@@ -6,9 +6,12 @@ import os
 import random
 import socket
 import time
+from datetime import datetime
 from uuid import UUID, SafeUUID
 
-__all__ = ("new_id", "new_token", "new_worker_id")
+from litestar_queues.clock import to_micros
+
+__all__ = ("first_id_at", "new_id", "new_token", "new_worker_id")
 
 _RANDOM_BITS = 62
 _VERSION_7 = 0x7 << 12
@@ -44,6 +47,16 @@ def new_id() -> UUID:
     _set_int(made, (above << 64) | _VARIANT | _random_bits(_RANDOM_BITS))
     _set_is_safe(made, _UNKNOWN)
     return made
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """The least id that can be minted in the microsecond of an aware time.
+
+    Raises:
+        ValueError: The time has no zone.
+    """
+    millis, rest = divmod(max(0, to_micros(moment)), 1000)
+    return UUID(int=(((millis << 16) | _VERSION_7 | (rest << 12) // 1000) << 64) | _VARIANT)
 
 
 def new_token() -> int:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from litestar_queues import events
 from litestar_queues.events import EngineEvent
 from litestar_queues.outcomes import Cancelled, Completed, Failed, Outcome, Released, Retried, Snoozed
-from litestar_queues.tallies import OTHER, Histogram, Names
+from litestar_queues.tallies import DURATION_BOUNDS, MOST_QUEUES, OTHER, WAIT_BOUNDS, Histogram, Names
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -33,10 +33,8 @@ logger = logging.getLogger("litestar_queues.metrics")
 METRICS_KIND = "text/plain; version=0.0.4"
 NOT_INSTALLED = "there are no metrics, since prometheus-client is not installed: pip install prometheus-client"
 
-_MOST_TASKS, _MOST_QUEUES, _MOST_SCHEDULES, _MOST_PAIRS = 200, 100, 200, 500
+_MOST_TASKS, _MOST_SCHEDULES, _MOST_PAIRS = 200, 200, 500
 """Names that are told apart, and pairs of queue and task; all further ones are added up as ``other``."""
-_DURATIONS = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
-_WAITS = (0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0)
 _LAGS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _OUTCOMES: dict[type[Outcome], str] = {
     Completed: "completed",
@@ -69,7 +67,7 @@ class _Series:
 
     def __init__(self, waits: Histogram) -> None:
         self.outcomes: dict[type[Outcome], int] = dict.fromkeys(_OUTCOMES, 0)
-        self.durations = Histogram(_DURATIONS)
+        self.durations = Histogram(DURATION_BOUNDS)
         self.waits = waits
 
 
@@ -82,7 +80,7 @@ class WorkerMetrics:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._queues, self._tasks, self._schedules = Names(_MOST_QUEUES), Names(_MOST_TASKS), Names(_MOST_SCHEDULES)
+        self._queues, self._tasks, self._schedules = Names(MOST_QUEUES), Names(_MOST_TASKS), Names(_MOST_SCHEDULES)
         self._series: dict[tuple[str, str], _Series] = {}
         self._waits: dict[str, Histogram] = {}
         self._lags = Histogram(_LAGS)
@@ -132,10 +130,10 @@ class WorkerMetrics:
                 one = self._series.get((queue, task)) or self._series_of(queue, task)
                 outcomes, durations, waits = one.outcomes, one.durations, one.waits
             outcomes[type(outcome)] += 1
-            durations.counts[bisect_left(_DURATIONS, duration)] += 1
+            durations.counts[bisect_left(DURATION_BOUNDS, duration)] += 1
             durations.total += duration
             waited = claim.waited
-            waits.counts[bisect_left(_WAITS, waited)] += 1
+            waits.counts[bisect_left(WAIT_BOUNDS, waited)] += 1
             waits.total += waited
 
     def _series_of(self, queue: str, task: str) -> _Series:
@@ -145,7 +143,7 @@ class WorkerMetrics:
             queue = task = OTHER
             one = self._series.get((queue, task))
         if one is None:
-            waits = self._waits.setdefault(queue, Histogram(_WAITS))
+            waits = self._waits.setdefault(queue, Histogram(WAIT_BOUNDS))
             one = self._series[queue, task] = _Series(waits)
         return one
 

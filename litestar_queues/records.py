@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from litestar_queues.ids import first_id_at
 from litestar_queues.outcomes import RunError
 from litestar_queues.status import TaskStatus
 
@@ -197,18 +198,43 @@ class QueuedTaskRecord:
         return self.max_attempts - 1
 
 
+_NO_ID, _LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFilter:
-    """Which records ``list_tasks`` shows; newest first, paged by id."""
+    """Which records ``list_tasks`` shows; paged by id, newest first unless told otherwise."""
 
     status: TaskStatus | None = None
     queue: str | None = None
     task: str | None = None
     key: str | None = None
     schedule: str | None = None
+    worker_id: str | None = None
+    """Those that this worker holds or held last."""
+    created_after: datetime | None = None
+    """Aware; only records minted then or later, by the time in their ids: the clock of whoever enqueued them."""
+    created_before: datetime | None = None
+    """Aware; only records minted earlier than that."""
     before: UUID | None = None
-    """Only records minted before this id: the last id of the page before."""
+    """Only records minted before this id: the last id of the page before, where the newest come first."""
+    after: UUID | None = None
+    """Only records minted after this id: the last id of the page before, where the oldest come first."""
+    oldest_first: bool = False
     limit: int = 100
+
+    def id_bounds(self) -> tuple[UUID, UUID]:
+        """The ids between which all of these records lie, both left out; every page is a walk along one index.
+
+        Raises:
+            ValueError: A time has no zone.
+        """
+        lower, upper = self.after or _NO_ID, self.before or _LAST_ID
+        if self.created_after is not None:
+            lower = max(lower, UUID(int=first_id_at(self.created_after).int - 1))
+        if self.created_before is not None:
+            upper = min(upper, first_id_at(self.created_before))
+        return lower, upper
 
 
 class QueueDepth(NamedTuple):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
-from uuid import UUID
 
 from litestar_queues.backends import create_backend
 from litestar_queues.config import QueueConfig
@@ -19,12 +17,12 @@ from litestar_queues.execution.inline import run_due
 from litestar_queues.execution.local import LocalExecution
 from litestar_queues.logs import log_events
 from litestar_queues.minting import EnqueueSpec, Minter
-from litestar_queues.records import NewRecord, QueuedTaskRecord, QueueStatistics, RecordFilter
+from litestar_queues.records import NewRecord
 from litestar_queues.registry import TaskRegistry, get_task_registry
 from litestar_queues.results import TaskResult
 from litestar_queues.sinks import SinkForwarder
+from litestar_queues.steering import Steering
 from litestar_queues.tasks import Task, bind_service, unbind_service
-from litestar_queues.ticks import ScheduleRow
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ("QueueService",)
 
 
-class QueueService:
+class QueueService(Steering):
     """Enqueues tasks and looks after their records.
 
     It opens its backend on first use, or by ``async with``.
@@ -142,10 +140,7 @@ class QueueService:
         if not self._is_open:
             await self.open()
         minted, connection = self._minter.from_call(task, args, kwargs)
-        enqueued = (await self.backend.enqueue_many((minted,), connection=connection))[0]
-        if connection is None:
-            await self._run_immediately()
-        return TaskResult(self, enqueued.id, minted.task, created=enqueued.created)
+        return await self._store(minted, connection)
 
     async def enqueue_many(self, specs: Sequence[EnqueueSpec], *, connection: Any = None) -> list[TaskResult]:
         """Store many records in one statement and one commit, all or none.
@@ -168,6 +163,28 @@ class QueueService:
         answers = zip(minted, enqueued, strict=True)
         return [TaskResult(self, one.id, record.task, created=one.created) for record, one in answers]
 
+    async def run_schedule_now(self, name: str) -> TaskResult:
+        """Make one more record of a schedule's task, due at once; the schedule's next due time stays as it is.
+
+        Raises:
+            InvalidArgumentError: There is no schedule of that name; the message says which there are.
+            UnknownTaskError: The schedule is stored, but this process knows no task of its name.
+        """
+        await self.open()
+        tasks = {row.name: row.task for row in await self.backend.list_schedules()}
+        tasks |= {one: one for one in self.registry.scheduled()}  # also those that no worker has stored yet
+        if name not in tasks:
+            known = f"there are {', '.join(sorted(tasks))}" if tasks else "there is none"
+            msg = f"no schedule is named {name!r}: {known}"
+            raise InvalidArgumentError(msg)
+        return await self._store(self.mint_tick(self.registry.require(tasks[name]), schedule=name, delay=0.0))
+
+    async def _store(self, minted: NewRecord, connection: Any = None) -> TaskResult:
+        enqueued = (await self.backend.enqueue_many((minted,), connection=connection))[0]
+        if connection is None:
+            await self._run_immediately()
+        return TaskResult(self, enqueued.id, minted.task, created=enqueued.created)
+
     async def _run_immediately(self) -> None:
         if self.config.execution_backend == "immediate":
             await self.run_due()
@@ -178,64 +195,6 @@ class QueueService:
         if self._inline is None:
             self._inline = LocalExecution(self.config, self.registry, lambda: self.dependencies)
         return await run_due(self.backend, self._inline, self.bus)
-
-    # looking and steering
-
-    async def get_task(self, task_id: UUID | str) -> QueuedTaskRecord | None:
-        """The record, or ``None`` where there is none."""
-        wanted = as_id(task_id)
-        await self.open()
-        return (await self.backend.get_many([wanted])).get(wanted)
-
-    async def list_tasks(self, **filters: Any) -> Sequence[QueuedTaskRecord]:
-        """A page of records, newest first; filters are the fields of :class:`~litestar_queues.records.RecordFilter`."""
-        await self.open()
-        return await self.backend.list_records(RecordFilter(**filters))
-
-    async def cancel_task(self, task_id: UUID | str, *, include_running: bool = False) -> bool:
-        """Cancel a waiting record at once; with ``include_running`` ask the worker that runs it to stop.
-
-        Returns:
-            Whether the record was cancelled or asked to stop.
-        """
-        wanted = as_id(task_id)
-        await self.open()
-        return wanted in await self.backend.cancel_many([wanted], include_running=include_running)
-
-    async def retry_task(self, task_id: UUID | str) -> bool:
-        """Make a failed or cancelled record pending again with a fresh set of attempts.
-
-        Returns:
-            Whether it is; ``False`` in any other state, or where another live record holds its key.
-        """
-        wanted = as_id(task_id)
-        await self.open()
-        return wanted in await self.backend.retry_many([wanted])
-
-    async def get_statistics(self, queue: str | None = None) -> QueueStatistics:
-        """Counts of stored records by state."""
-        await self.open()
-        return await self.backend.statistics(queue)
-
-    async def canary_health(self) -> datetime | None:
-        """When the canary task last completed."""
-        await self.open()
-        return await self.backend.canary_completed_at()
-
-    async def list_schedules(self) -> Sequence[ScheduleRow]:
-        """All stored schedules by name."""
-        await self.open()
-        return await self.backend.list_schedules()
-
-    async def pause_schedule(self, name: str) -> bool:
-        """Stop a schedule from firing until it is resumed; ``False`` where there is none of that name."""
-        await self.open()
-        return await self.backend.pause_schedule(name, paused=True)
-
-    async def resume_schedule(self, name: str) -> bool:
-        """Let a paused schedule fire again; ``False`` where there is none of that name."""
-        await self.open()
-        return await self.backend.pause_schedule(name, paused=False)
 
     @contextmanager
     def changes(self) -> Iterator[Callable[[float], Awaitable[None]]]:
@@ -259,18 +218,3 @@ class QueueService:
     def mint_tick(self, task: Task[..., Any], *, schedule: str, delay: float) -> NewRecord:
         """Make the record of one tick of a recurring task; the scheduler's door."""
         return self._minter.tick(task, schedule=schedule, delay=delay)
-
-
-def as_id(task_id: UUID | str) -> UUID:
-    """Read a record id.
-
-    Raises:
-        InvalidArgumentError: The text is not a UUID.
-    """
-    if isinstance(task_id, UUID):
-        return task_id
-    try:
-        return UUID(task_id)
-    except (ValueError, TypeError, AttributeError) as error:
-        msg = f"{task_id!r} is not a record id: use the UUID that enqueue() returned"
-        raise InvalidArgumentError(msg) from error

@@ -5,7 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-__all__ = ("OTHER", "Histogram", "Names")
+__all__ = ("DURATION_BOUNDS", "MOST_QUEUES", "OTHER", "WAIT_BOUNDS", "Histogram", "Names")
+
+DURATION_BOUNDS = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+"""Seconds that runs take."""
+WAIT_BOUNDS = (0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0)
+"""Seconds between due and claimed."""
+MOST_QUEUES = 100
+"""Queues that a worker counts apart."""
 
 OTHER = "other"
 """What stands for every name beyond those that are told apart."""

@@ -6,12 +6,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from litestar_queues.clock import MICROSECONDS, Clock, to_micros
+from litestar_queues.fleet import Tally, WorkerReport
 from litestar_queues.ids import new_id
 from litestar_queues.outcomes import RunError
 from litestar_queues.records import NewRecord
+from litestar_queues.tallies import DURATION_BOUNDS, WAIT_BOUNDS
 from litestar_queues.ticks import ScheduleSync, Tick
 
-__all__ = ("NOON", "FakeClock", "make_error", "make_record", "make_schedule", "make_tick")
+__all__ = (
+    "NOON",
+    "FakeClock",
+    "make_error",
+    "make_record",
+    "make_report",
+    "make_schedule",
+    "make_tally",
+    "make_tick",
+)
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
@@ -56,3 +67,17 @@ def make_schedule(name: str = "report", **changes: Any) -> ScheduleSync:
 def make_tick(at: datetime = NOON, schedule: str = "report", **changes: Any) -> Tick:
     """A tick whose record is due at once."""
     return Tick(at, make_record(schedule=schedule, **changes))
+
+
+def make_report(worker_id: str = "worker:1", **changes: Any) -> WorkerReport:
+    """What a worker of every queue tells that has just begun."""
+    plain = {"host": "host", "pid": 7, "version": "1.2.3", "queues": (), "max_concurrency": 8, "running": 0}
+    return WorkerReport(worker_id, **{**plain, "draining": False, "started_at": NOON, **changes})
+
+
+def make_tally(queue: str = "default", wait: int = 0, duration: int = 0, **counts: int) -> Tally:
+    """A tally of the runs that are given by outcome, which all waited and took as long."""
+    outcomes = {**dict.fromkeys(("completed", "failed", "retried", "cancelled"), 0), **counts}
+    waits, durations = [0] * (len(WAIT_BOUNDS) + 1), [0] * (len(DURATION_BOUNDS) + 1)
+    waits[wait] = durations[duration] = sum(outcomes.values())
+    return Tally(NOON, queue, **outcomes, waits=tuple(waits), durations=tuple(durations))

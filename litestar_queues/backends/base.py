@@ -7,13 +7,14 @@ another :class:`~litestar_queues.errors.BackendError`.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+from litestar_queues.backends.fleet import FleetStore
 from litestar_queues.outcomes import Completion
 from litestar_queues.records import (
     ClaimBatch,
@@ -45,7 +46,7 @@ class Capabilities:
     """``enqueue_many`` takes a ``connection``."""
 
 
-class QueueBackend(ABC):
+class QueueBackend(FleetStore):
     """Where records live."""
 
     capabilities: ClassVar[Capabilities]
@@ -98,7 +99,7 @@ class QueueBackend(ABC):
             A function that ends the subscription.
         """
 
-    def on_listener_change(self, told: Callable[[Exception | None], None] | None) -> None:  # noqa: B027 - few can
+    def on_listener_change(self, told: Callable[[Exception | None], None] | None) -> None:
         """Call ``told`` with the reason once wake-ups from other processes break off, and with ``None`` once they work.
 
         A store whose wake-ups cannot break off has nothing to tell.
@@ -143,7 +144,7 @@ class QueueBackend(ABC):
 
     @abstractmethod
     async def claim_many(self, *, worker_id: str, queues: Sequence[str], limit: int, lease: float) -> ClaimBatch:
-        """Hold up to ``limit`` due records under a fresh token for ``lease`` seconds.
+        """Hold up to ``limit`` due records under a fresh token for ``lease`` seconds; paused queues are passed over.
 
         Order: priority (bigger first), due time, id. A delayed record is claimable from its due time on. A record past
         its ``expires_at`` is cancelled instead. The attempt counter goes up by one.
@@ -221,7 +222,11 @@ class QueueBackend(ABC):
 
     @abstractmethod
     async def list_records(self, which: RecordFilter) -> Sequence[QueuedTaskRecord]:
-        """A page of records, newest first."""
+        """A page of records in the order of their ids; a record may have moved on while it was read.
+
+        Raises:
+            ValueError: A time of the filter has no zone.
+        """
 
     @abstractmethod
     async def statistics(self, queue: str | None = None) -> QueueStatistics:

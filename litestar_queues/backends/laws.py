@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 
 from litestar_queues.clock import MICROSECONDS, from_micros, to_micros
 from litestar_queues.codec import decode_json
 from litestar_queues.errors import InvalidArgumentError
+from litestar_queues.fleet import Tally
+from litestar_queues.options import LONGEST_NAME, is_name
 from litestar_queues.outcomes import RunError
-from litestar_queues.records import AttemptError, NewRecord
+from litestar_queues.records import CANARY_QUEUE, AttemptError, NewRecord
 from litestar_queues.status import TaskStatus
 
 __all__ = (
     "CANCELLED_ON_REQUEST",
     "EXPIRED",
+    "add_up",
+    "by_queue",
+    "check_pause",
     "due_at",
     "errors_of",
     "fate_of_lost",
@@ -23,6 +29,7 @@ __all__ = (
     "json_of",
     "later",
     "lost_too_often",
+    "minute_of",
     "storable",
     "summary",
     "text_of",
@@ -32,6 +39,7 @@ CANCELLED_ON_REQUEST = "cancelled on request"
 EXPIRED = "expired before a worker could start it"
 
 _FIRST = to_micros(datetime.min.replace(tzinfo=UTC))
+_LONGEST_PAUSE = 100 * 365 * 86_400.0
 _LAST = to_micros(datetime.max.replace(tzinfo=UTC))
 
 
@@ -101,3 +109,47 @@ def storable(text: str) -> str:
     except UnicodeEncodeError:
         text = text.encode(errors="backslashreplace").decode()
     return text.replace("\0", "\\x00")
+
+
+def check_pause(queue: str, seconds: float | None) -> None:
+    """Refuse a pause that cannot be.
+
+    Raises:
+        InvalidArgumentError: It is the canary's queue or no name of a queue, or the seconds are no such number.
+    """
+    if queue == CANARY_QUEUE:
+        msg = f"queue {queue!r} cannot be paused: its canary shows that workers work; pause the queues of your tasks"
+        raise InvalidArgumentError(msg)
+    if not is_name(queue):
+        msg = f"queue={queue!r} is not accepted: give a printable name of 1 to {LONGEST_NAME} characters"
+        raise InvalidArgumentError(msg)
+    if seconds is not None and not 0 < seconds <= _LONGEST_PAUSE:
+        msg = f"seconds={seconds!r} is not accepted: pause for a number of seconds above 0, or for None until resumed"
+        raise InvalidArgumentError(msg)
+
+
+def minute_of(now: int) -> int:
+    """The start of the minute of a time, both in microseconds."""
+    return now - now % (60 * MICROSECONDS)
+
+
+def by_queue(tallies: Iterable[Tally]) -> list[Tally]:
+    """One tally for each queue, in the order of their names: two workers that write them do not wait for each other."""
+    summed: dict[str, Tally] = {}
+    for one in tallies:
+        summed[one.queue] = add_up(summed[one.queue], one) if one.queue in summed else one
+    return [summed[queue] for queue in sorted(summed)]
+
+
+def add_up(one: Tally, other: Tally) -> Tally:
+    """Both together, as the first one's; another release may know more bounds."""
+    return Tally(
+        one.minute,
+        one.queue,
+        one.completed + other.completed,
+        one.failed + other.failed,
+        one.retried + other.retried,
+        one.cancelled + other.cancelled,
+        tuple(map(sum, zip_longest(one.waits, other.waits, fillvalue=0))),
+        tuple(map(sum, zip_longest(one.durations, other.durations, fillvalue=0))),
+    )

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from litestar_queues.backends.base import QueueBackend
-from litestar_queues.ids import new_id
-from litestar_queues.outcomes import Cancelled, Completed, Failed
+from litestar_queues.ids import first_id_at, new_id
+from litestar_queues.outcomes import Cancelled, Completed, Completion, Failed
 from litestar_queues.records import CANARY_QUEUE, QueueStatistics, RecordFilter
 from litestar_queues.status import TaskStatus
 from tests.builders import NOON, FakeClock, make_error, make_record
 from tests.contract.laws import assert_balanced, claim, claim_one, enqueue, run_one
+
+WAITING = {TaskStatus.PENDING, TaskStatus.SCHEDULED}
 
 
 async def one_in_each_state(backend: QueueBackend, queue: str, **options: Any) -> dict[TaskStatus, UUID]:
@@ -30,6 +33,11 @@ async def one_in_each_state(backend: QueueBackend, queue: str, **options: Any) -
     scheduled, pending = await enqueue(backend, **options, delay=60), await enqueue(backend, **options)
     live = {TaskStatus.RUNNING: running, TaskStatus.SCHEDULED: scheduled, TaskStatus.PENDING: pending}
     return {**ended, **live}
+
+
+def minted_at(moment: datetime) -> UUID:
+    """An id as it could be minted then."""
+    return UUID(int=first_id_at(moment).int + 7)
 
 
 async def listed(backend: QueueBackend, **which: Any) -> list[UUID]:
@@ -150,6 +158,62 @@ async def test_pages_follow_each_other_without_gap_or_overlap(backend: QueueBack
     while pages[-1]:
         pages.append(await listed(backend, status=status, limit=2, before=pages[-1][-1]))
     assert [record_id for page in pages for record_id in page] == whole
+
+
+@pytest.mark.parametrize("status", [None, *TaskStatus])
+async def test_pages_from_the_oldest_on_follow_each_other_too(backend: QueueBackend, status: TaskStatus | None) -> None:
+    for _ in range(3):
+        await one_in_each_state(backend, "a")
+        await backend.cancel_many(await listed(backend, status=TaskStatus.PENDING, limit=1))
+        await enqueue(backend)
+    whole = await listed(backend, status=status, oldest_first=True)
+    assert whole == (await listed(backend, status=status))[::-1]
+    pages = [await listed(backend, status=status, oldest_first=True, limit=2)]
+    while pages[-1]:
+        pages.append(await listed(backend, status=status, oldest_first=True, limit=2, after=pages[-1][-1]))
+    assert [record_id for page in pages for record_id in page] == whole
+
+
+@pytest.mark.parametrize("status", [None, *TaskStatus])
+async def test_records_are_found_by_the_worker_that_has_or_had_them(
+    backend: QueueBackend, status: TaskStatus | None
+) -> None:
+    wanted = await one_in_each_state(backend, "a")
+    await enqueue(backend, queue="b")
+    await claim_one(backend, "b", worker_id="other:1")
+    touched = {status: record_id for status, record_id in wanted.items() if status not in WAITING}
+    expected = (
+        sorted(touched.values(), reverse=True) if status is None else [touched[status]] if status in touched else []
+    )
+    assert await listed(backend, status=status, worker_id="worker:1") == expected
+    assert await listed(backend, status=status, worker_id="nobody:1") == []
+
+
+@pytest.mark.parametrize("status", [None, TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.COMPLETED])
+@pytest.mark.parametrize("oldest_first", [False, True])
+async def test_records_are_found_by_the_time_at_which_they_were_minted(
+    backend: QueueBackend, status: TaskStatus | None, *, oldest_first: bool
+) -> None:
+    ids = [minted_at(NOON + timedelta(microseconds=n)) for n in range(5)]
+    for record_id in ids:
+        await enqueue(backend, id=record_id)
+    if status in {TaskStatus.RUNNING, TaskStatus.COMPLETED}:
+        claims = await claim(backend)
+        if status is TaskStatus.COMPLETED:
+            await backend.finish_many([Completion(one.id, one.token, Completed(None)) for one in claims])
+    find = partial(listed, backend, status=status, oldest_first=oldest_first)
+    in_order = ids if oldest_first else ids[::-1]
+    second, fourth = NOON + timedelta(microseconds=1), NOON + timedelta(microseconds=3)
+    assert await find(created_after=second) == [one for one in in_order if one in ids[1:]]
+    assert await find(created_before=fourth) == [one for one in in_order if one in ids[:3]]
+    assert await find(created_after=second, created_before=fourth) == [one for one in in_order if one in ids[1:3]]
+    assert await find(created_after=second, created_before=fourth, after=ids[1], before=ids[4]) == [ids[2]]
+    assert await find(created_after=fourth, created_before=second) == []
+
+
+async def test_a_time_without_a_zone_is_refused(backend: QueueBackend) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        await listed(backend, created_after=NOON.replace(tzinfo=None))
 
 
 async def test_a_state_lists_its_records_alone(backend: QueueBackend) -> None:

@@ -6,19 +6,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from typing import Any, ClassVar
 from uuid import UUID
 
-from litestar_queues.backends.base import Capabilities, QueueBackend
+from litestar_queues.backends.base import Capabilities
 from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, is_former_self, later
-from litestar_queues.backends.memory.rows import Row
+from litestar_queues.backends.memory.fleet import MemoryFleet
+from litestar_queues.backends.memory.rows import Row, fits
 from litestar_queues.backends.memory.runs import finish, hold, renew, save_progress, take_back, until_next
 from litestar_queues.backends.memory.schedules import Schedules, utc
 from litestar_queues.backends.memory.state import Rows
-from litestar_queues.backends.memory.wakeups import WakeUps
 from litestar_queues.clock import Clock, from_micros
-from litestar_queues.errors import BackendUnavailableError, InvalidArgumentError
+from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.outcomes import Completion
 from litestar_queues.records import (
     ClaimBatch,
@@ -38,7 +38,7 @@ from litestar_queues.ticks import DueSchedules, ScheduleRow, ScheduleSync, TickB
 __all__ = ("MemoryBackend",)
 
 
-class MemoryBackend(QueueBackend):
+class MemoryBackend(MemoryFleet):
     """For tests, and for one process that may forget: records live as long as this object.
 
     Args:
@@ -49,11 +49,9 @@ class MemoryBackend(QueueBackend):
     capabilities: ClassVar[Capabilities] = Capabilities(shared=False, durable=False, transactional_enqueue=False)
 
     def __init__(self, *, clock: Clock | None = None) -> None:
-        self._clock = clock or Clock()
+        super().__init__(clock or Clock())
         self._stored = Rows()
         self._schedules = Schedules()
-        self._wakeups = WakeUps()
-        self._is_open = False
 
     # life of the backend
 
@@ -135,11 +133,16 @@ class MemoryBackend(QueueBackend):
         rows = self._rows()
         now = self._clock.micros()
         chosen = rows.choose(queues)
+        resting = self._fleet.resting([queue.name for queue in chosen if queue.waits], now)
+        chosen = [queue for queue in chosen if queue.name not in resting]
         taken, expired = rows.take(chosen, limit=limit, now=now)
         if expired:
             self._wakeups.notify()
         claims = hold(rows, taken, worker_id=worker_id, lease=lease, now=now)
-        return ClaimBatch(claims, None if len(claims) == limit else until_next(chosen, now))
+        if len(claims) == limit:
+            return ClaimBatch(claims)
+        waits = [seconds for seconds in (until_next(chosen, now), *resting.values()) if seconds is not None]
+        return ClaimBatch(claims, min(waits, default=None))
 
     async def finish_many(self, completions: Sequence[Completion]) -> Sequence[UUID]:
         refused = finish(self._rows(), completions, self._clock.micros())
@@ -210,8 +213,10 @@ class MemoryBackend(QueueBackend):
         return {record_id: by_id[record_id].read() for record_id in ids if record_id in by_id}
 
     async def list_records(self, which: RecordFilter) -> Sequence[QueuedTaskRecord]:
-        fitting = (row for row in self._rows().by_id.values() if _fits(row, which))
-        return [row.read() for row in nlargest(which.limit, fitting, key=lambda row: row.id.int)]
+        lower, upper = which.id_bounds()
+        fitting = (row for row in self._rows().by_id.values() if lower < row.id < upper and fits(row, which))
+        first = nsmallest if which.oldest_first else nlargest
+        return [row.read() for row in first(which.limit, fitting, key=lambda row: row.id.int)]
 
     async def statistics(self, queue: str | None = None) -> QueueStatistics:
         rows = self._rows()
@@ -244,10 +249,6 @@ class MemoryBackend(QueueBackend):
 
     # inside
 
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise BackendUnavailableError("the memory backend is not open: await open() first")
-
     def _rows(self) -> Rows:
         self._check_open()
         return self._stored
@@ -257,15 +258,3 @@ class MemoryBackend(QueueBackend):
         if rescued:
             self._wakeups.notify()
         return rescued
-
-
-def _fits(row: Row, which: RecordFilter) -> bool:
-    new = row.new
-    return (
-        which.status in {None, row.status}
-        and which.queue in {None, new.queue}
-        and which.task in {None, new.task}
-        and (which.key is None or which.key == new.key)
-        and (which.schedule is None or which.schedule == new.schedule)
-        and (which.before is None or row.id.int < which.before.int)
-    )

@@ -10,10 +10,10 @@ from typing import Any
 from litestar_queues.backends.laws import due_at, later
 from litestar_queues.clock import MICROSECONDS, from_micros
 from litestar_queues.codec import decode_json, decode_payload
-from litestar_queues.records import AttemptError, NewRecord, QueueDepth, QueuedTaskRecord
+from litestar_queues.records import AttemptError, NewRecord, QueueDepth, QueuedTaskRecord, RecordFilter
 from litestar_queues.status import TaskStatus
 
-__all__ = ("Heap", "Queue", "Row")
+__all__ = ("Heap", "Queue", "Row", "fits")
 
 _FEW = 64
 
@@ -154,6 +154,11 @@ class Queue:
         self.counts: Counter[TaskStatus] = Counter()
         """Running and ended ones."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything is there that a claim could take, now or later."""
+        return bool(len(self.waiting) or len(self.delayed))
+
     def count(self, status: TaskStatus) -> int:
         """How many records are in a state."""
         match status:
@@ -184,3 +189,16 @@ class Queue:
         else:
             row.status = TaskStatus.PENDING
             self.waiting.push((-row.new.priority, row.due_at, row.id.int), row)
+
+
+def fits(row: Row, which: RecordFilter) -> bool:
+    """Whether a filter lets a row through, of whatever id."""
+    new = row.new
+    return (
+        which.status in {None, row.status}
+        and which.queue in {None, new.queue}
+        and which.task in {None, new.task}
+        and (which.key is None or which.key == new.key)
+        and (which.schedule is None or which.schedule == new.schedule)
+        and (which.worker_id is None or which.worker_id == row.worker_id)
+    )

@@ -1,0 +1,178 @@
+"""In: ids, filters and names, as an operator has them. Out: what is stored, seen and steered."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from litestar_queues.errors import InvalidArgumentError
+from litestar_queues.fleet import QueuePause, Tally, WorkerRow
+from litestar_queues.records import QueuedTaskRecord, QueueStatistics, RecordFilter
+from litestar_queues.status import TERMINAL, TaskStatus
+from litestar_queues.ticks import ScheduleRow
+
+if TYPE_CHECKING:
+    from litestar_queues.backends.base import QueueBackend
+
+__all__ = ("Steering",)
+
+_PURGE_BATCH = 1_000
+
+
+class Steering(ABC):
+    """What a service can do with records, schedules, queues and workers that are there."""
+
+    backend: QueueBackend
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Open the backend where it is not."""
+
+    # records
+
+    async def get_task(self, task_id: UUID | str) -> QueuedTaskRecord | None:
+        """The record, or ``None`` where there is none."""
+        wanted = as_id(task_id)
+        await self.open()
+        return (await self.backend.get_many([wanted])).get(wanted)
+
+    async def list_tasks(self, **filters: Any) -> Sequence[QueuedTaskRecord]:
+        """A page of records, newest first; filters are the fields of :class:`~litestar_queues.records.RecordFilter`."""
+        await self.open()
+        return await self.backend.list_records(RecordFilter(**filters))
+
+    async def cancel_task(self, task_id: UUID | str, *, include_running: bool = False) -> bool:
+        """Cancel a waiting record at once; with ``include_running`` ask the worker that runs it to stop.
+
+        Returns:
+            Whether the record was cancelled or asked to stop.
+        """
+        wanted = as_id(task_id)
+        await self.open()
+        return wanted in await self.backend.cancel_many([wanted], include_running=include_running)
+
+    async def retry_task(self, task_id: UUID | str) -> bool:
+        """Make a failed or cancelled record pending again with a fresh set of attempts.
+
+        Returns:
+            Whether it is; ``False`` in any other state, or where another live record holds its key.
+        """
+        wanted = as_id(task_id)
+        await self.open()
+        return wanted in await self.backend.retry_many([wanted])
+
+    async def purge(self, status: TaskStatus | str, older_than: float, limit: int | None = None) -> int:
+        """Delete records that reached a terminal state more than ``older_than`` seconds ago, in bounded batches.
+
+        Records that still hold a key by their ``unique_for`` window stay.
+
+        Args:
+            status: ``completed``, ``failed`` or ``cancelled``.
+            older_than: Seconds; 0 for all.
+            limit: At most so many; ``None``: all of them.
+
+        Returns:
+            How many went.
+
+        Raises:
+            InvalidArgumentError: The state is none of these, or a number is below 0.
+        """
+        state = _terminal(status)
+        if not older_than >= 0 or (limit is not None and limit < 0):
+            msg = f"older_than={older_than!r}, limit={limit!r} are not accepted: give numbers from 0 on"
+            raise InvalidArgumentError(msg)
+        await self.open()
+        purged = 0
+        while (wanted := _PURGE_BATCH if limit is None else min(_PURGE_BATCH, limit - purged)) > 0:
+            count = await self.backend.prune_many(state, older_than=older_than, limit=wanted)
+            purged += count
+            if count < wanted:
+                break
+        return purged
+
+    async def get_statistics(self, queue: str | None = None) -> QueueStatistics:
+        """Counts of stored records by state."""
+        await self.open()
+        return await self.backend.statistics(queue)
+
+    async def canary_health(self) -> datetime | None:
+        """When the canary task last completed."""
+        await self.open()
+        return await self.backend.canary_completed_at()
+
+    # schedules
+
+    async def list_schedules(self) -> Sequence[ScheduleRow]:
+        """All stored schedules by name."""
+        await self.open()
+        return await self.backend.list_schedules()
+
+    async def pause_schedule(self, name: str) -> bool:
+        """Stop a schedule from firing until it is resumed; ``False`` where there is none of that name."""
+        await self.open()
+        return await self.backend.pause_schedule(name, paused=True)
+
+    async def resume_schedule(self, name: str) -> bool:
+        """Let a paused schedule fire again; ``False`` where there is none of that name."""
+        await self.open()
+        return await self.backend.pause_schedule(name, paused=False)
+
+    # queues and workers
+
+    async def list_workers(self) -> Sequence[WorkerRow]:
+        """All workers by host and id; those that vanished stay for a day."""
+        await self.open()
+        return await self.backend.list_workers()
+
+    async def pause_queue(self, queue: str, seconds: float | None = None) -> None:
+        """Let no worker take records of a queue from now on; they may be enqueued all the same, and wait.
+
+        Args:
+            queue: Whether it has records or not.
+            seconds: Until it goes on by itself; ``None``: until :meth:`resume_queue`.
+
+        Raises:
+            InvalidArgumentError: It is the canary's queue or no name of a queue, or ``seconds`` is not above 0.
+        """
+        await self.open()
+        await self.backend.pause_queue(queue, seconds=seconds)
+
+    async def resume_queue(self, queue: str) -> bool:
+        """Let workers take records of a paused queue again; ``False`` where it was not paused."""
+        await self.open()
+        return await self.backend.resume_queue(queue)
+
+    async def paused_queues(self) -> Sequence[QueuePause]:
+        """The queues that are paused now, by name."""
+        await self.open()
+        return await self.backend.paused_queues()
+
+    async def list_tallies(self, seconds: float = 3600.0) -> Sequence[Tally]:
+        """What ended in each minute of the last so many seconds in each queue, oldest first; kept for a day."""
+        await self.open()
+        return await self.backend.list_tallies(seconds=seconds)
+
+
+def _terminal(status: TaskStatus | str) -> TaskStatus:
+    if status not in TERMINAL:  # a state is its text
+        msg = f"status={str(status)!r} cannot be purged: only completed, failed and cancelled records are history"
+        raise InvalidArgumentError(msg)
+    return TaskStatus(status)
+
+
+def as_id(task_id: UUID | str) -> UUID:
+    """Read a record id.
+
+    Raises:
+        InvalidArgumentError: The text is not a UUID.
+    """
+    if isinstance(task_id, UUID):
+        return task_id
+    try:
+        return UUID(task_id)
+    except (ValueError, TypeError, AttributeError) as error:
+        msg = f"{task_id!r} is not a record id: use the UUID that enqueue() returned"
+        raise InvalidArgumentError(msg) from error
