@@ -17,6 +17,7 @@ from litestar_queues.records import CANARY_QUEUE
 SQL = load_statements("sqlite")
 CONTROL = ("pragma", "begin", "commit", "rollback", "savepoint", "release")
 QUERIES = sorted(name for name, text in SQL.items() if not text.startswith(CONTROL))
+UNSUCCESSFUL_PAGE = "SEARCH lq_record USING INDEX lq_record_unsuccessful (status=? AND id>? AND id<?)"
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_each_statement_is_used_and_each_used_one_exists() -> None:
     folder = Path(litestar_queues.backends.__path__[0], "sqlite")
     code = "\n".join(file.read_text() for file in folder.glob("*.py"))
     used = set(re.findall(r'SQL\[\s*"(\w+)"', code)) | set(re.findall(r'"(\w+)" if \w', code))
-    used |= set(re.findall(r'else "(list_\w+)"', code)) | {"synchronous_full", "synchronous_normal"}
+    used |= {"synchronous_full", "synchronous_normal"}
     assert used >= set(SQL), f"never used: {set(SQL) - used}"
     assert not {name for name in re.findall(r'SQL\["(\w+)"\]', code) if name not in SQL}
 
@@ -104,8 +105,16 @@ def test_no_statement_goes_through_a_whole_table(database: sqlite3.Connection, n
         ("ledger", "SCAN lq_record USING INDEX lq_record_pending"),
         ("find_old", "SEARCH lq_record USING INDEX lq_record_terminal (status=? AND completed_at<?)"),
         ("schedule_is_live", "SEARCH lq_record USING INDEX lq_record_schedule (schedule=?)"),
-        ("list_by_id", "SEARCH lq_record USING INDEX lq_record_id (id<?)"),
-        ("list_by_status", "SEARCH lq_record USING COVERING INDEX lq_record_terminal (status=?)"),
+        ("page_newest", "SEARCH lq_record USING INDEX lq_record_id (id>? AND id<?)"),
+        ("page_oldest", "SEARCH lq_record USING INDEX lq_record_id (id>? AND id<?)"),
+        ("page_unsuccessful_newest", UNSUCCESSFUL_PAGE),
+        ("page_unsuccessful_oldest", UNSUCCESSFUL_PAGE),
+        ("page_live", "SCAN lq_record USING COVERING INDEX lq_record_pending"),
+        ("page_live", "SCAN lq_record USING COVERING INDEX lq_record_scheduled"),
+        ("page_live", "SCAN lq_record USING COVERING INDEX lq_record_running"),
+        ("list_tallies", "SEARCH lq_tally USING PRIMARY KEY (minute>?)"),
+        ("find_tally", "SEARCH lq_tally USING PRIMARY KEY (minute=? AND queue=?)"),
+        ("prune_tallies", "SEARCH lq_tally USING PRIMARY KEY (minute<?)"),
     ],
 )
 def test_hot_statements_walk_their_index(database: sqlite3.Connection, name: str, step: str) -> None:
@@ -114,7 +123,11 @@ def test_hot_statements_walk_their_index(database: sqlite3.Connection, name: str
 
 
 @pytest.mark.parametrize(
-    "name", ["pick", "look_everywhere", "look_in", "promote", "find_stale", "canary", "list_by_id"]
+    "name",
+    [
+        *("pick", "look_everywhere", "look_in", "promote", "find_stale", "canary", "list_tallies", "paused_queues"),
+        *(name for name in QUERIES if name.startswith("page_") and name != "page_live"),
+    ],
 )
 def test_what_comes_in_order_is_read_in_order_not_sorted(database: sqlite3.Connection, name: str) -> None:
     assert not [step for step in plan_of(database, name) if "TEMP B-TREE" in step]

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from litestar_queues.backends.base import Capabilities, QueueBackend
+from litestar_queues.backends.base import Capabilities
 from litestar_queues.backends.migrations import load_migrations
 from litestar_queues.backends.sqlite.calls import Operation, Work
 from litestar_queues.backends.sqlite.claim import ClaimRequest, claim, peek
@@ -25,6 +25,7 @@ from litestar_queues.backends.sqlite.enqueue import enqueue, enqueue_on
 from litestar_queues.backends.sqlite.errors import translate
 from litestar_queues.backends.sqlite.file import DatabaseFile
 from litestar_queues.backends.sqlite.finish import finish, renew, save_progress
+from litestar_queues.backends.sqlite.fleet import SQLiteFleet
 from litestar_queues.backends.sqlite.rows import (
     canary_completed_at,
     get_records,
@@ -76,7 +77,7 @@ __all__ = ("SQLiteBackend",)
 T = TypeVar("T")
 
 
-class SQLiteBackend(QueueBackend):
+class SQLiteBackend(SQLiteFleet):
     """The embedded default: durable, shared by the processes of one machine.
 
     Args:

@@ -99,11 +99,11 @@ def claim(work: Work, request: ClaimRequest) -> ClaimBatch:
 
 
 def _look(work: Work, request: ClaimRequest) -> tuple[list[str], dict[str, int]]:
-    """Queues with waiting records, and queues with delayed ones and the earliest due time."""
+    """Queues with waiting records, and queues with delayed ones and the earliest due time; a pause is such a delay."""
     if request.queues is None:
-        rows = work.execute(SQL["look_everywhere"]).fetchall()
+        rows = work.execute(SQL["look_everywhere"], {"now": work.now}).fetchall()
     else:
-        rows = work.execute(SQL["look_in"], {"queues": request.queues}).fetchall()
+        rows = work.execute(SQL["look_in"], {"queues": request.queues, "now": work.now}).fetchall()
     waiting = [queue for queue, due_at in rows if due_at is None]
     return waiting, {queue: due_at for queue, due_at in rows if due_at is not None}
 

@@ -13,14 +13,11 @@ from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import MICROSECONDS, from_micros
 from litestar_queues.codec import decode_payload
 from litestar_queues.records import QueueDepth, QueuedTaskRecord, QueueStatistics, RecordFilter
-from litestar_queues.status import TaskStatus
+from litestar_queues.status import LIVE, TaskStatus
 
 __all__ = ("canary_completed_at", "get_records", "ledger", "list_records", "queue_depths", "statistics")
 
 SQL = load_statements("sqlite")
-
-_ABOVE_ALL_IDS = b"\xff" * 17
-_MANY = frozenset({None, TaskStatus.COMPLETED})
 
 
 def get_records(work: Work, ids: Sequence[UUID]) -> dict[UUID, QueuedTaskRecord]:
@@ -34,19 +31,31 @@ def get_records(work: Work, ids: Sequence[UUID]) -> dict[UUID, QueuedTaskRecord]
 
 
 def list_records(work: Work, which: RecordFilter) -> list[QueuedTaskRecord]:
-    """A page of records, newest first."""
+    """A page of records."""
+    after, before = which.id_bounds()
     wanted = {
         "status": None if which.status is None else which.status.value,
         "queue": which.queue,
         "task": which.task,
         "key": which.key,
         "schedule": which.schedule,
-        "before": _ABOVE_ALL_IDS if which.before is None else which.before.bytes,
+        "worker_id": which.worker_id,
+        "after": after.bytes,
+        "before": before.bytes,
+        "oldest_first": which.oldest_first,
         "limit": which.limit,
     }
+    ids = [UUID(bytes=row[0]) for row in work.execute(_page(which), wanted).fetchall()]
+    return list(get_records(work, ids).values())
+
+
+def _page(which: RecordFilter) -> str:
     # a walk along the ids would pass all of history to find a few live or failed records
-    statement = SQL["list_by_id" if which.status in _MANY else "list_by_status"]
-    return [_record(row) for row in work.execute(statement, wanted)]
+    if which.status in LIVE:
+        return SQL["page_live"]
+    if which.status in {TaskStatus.FAILED, TaskStatus.CANCELLED}:
+        return SQL["page_unsuccessful_oldest"] if which.oldest_first else SQL["page_unsuccessful_newest"]
+    return SQL["page_oldest"] if which.oldest_first else SQL["page_newest"]
 
 
 def statistics(work: Work, queue: str | None) -> QueueStatistics:

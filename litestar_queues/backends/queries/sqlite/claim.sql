@@ -1,4 +1,5 @@
 -- Every queue that has records waiting (due null) or delayed (due = the earliest), found by jumping through the indexes.
+-- Paused ones are left out, until their pause ends: that is when they are due.
 -- name: look_everywhere
 with recursive
 waiting (queue) as (
@@ -13,20 +14,39 @@ delayed (queue) as (
     select (select min(queue) from lq_record where status = 'scheduled' and queue > delayed.queue)
     from delayed where delayed.queue is not null
 )
-select queue, null from waiting where queue <> 'litestar-queues.canary'
+select queue, null from waiting
+where queue <> 'litestar-queues.canary'
+    and queue not in (select queue from lq_pause where until is null or until > :now)
 union all
 select queue, (select min(due_at) from lq_record where status = 'scheduled' and queue = delayed.queue)
-from delayed where queue <> 'litestar-queues.canary'
+from delayed
+where queue <> 'litestar-queues.canary'
+    and queue not in (select queue from lq_pause where until is null or until > :now)
+union all
+select queue, until from lq_pause
+where until > :now and (
+    exists (select 1 from lq_record where status = 'pending' and queue = lq_pause.queue)
+    or exists (select 1 from lq_record where status = 'scheduled' and queue = lq_pause.queue)
+)
 
 -- The same for the named queues.
 -- name: look_in
 select value, null
 from json_each(:queues)
 where exists (select 1 from lq_record where status = 'pending' and queue = value)
+    and value not in (select queue from lq_pause where until is null or until > :now)
 union all
 select value, (select min(due_at) from lq_record where status = 'scheduled' and queue = value)
 from json_each(:queues)
 where exists (select 1 from lq_record where status = 'scheduled' and queue = value)
+    and value not in (select queue from lq_pause where until is null or until > :now)
+union all
+select queue, until
+from json_each(:queues) cross join lq_pause on queue = value
+where until > :now and (
+    exists (select 1 from lq_record where status = 'pending' and queue = value)
+    or exists (select 1 from lq_record where status = 'scheduled' and queue = value)
+)
 
 -- Make delayed records of a queue that are due pending.
 -- name: promote

@@ -6,36 +6,52 @@ select
     cancel_requested, execution_backend, execution_profile, schedule
 from lq_record where id = :id
 
--- The newest records, for filters that most records pass: walks the ids.
--- name: list_by_id
-select
-    id, task, payload, queue, status, priority, attempt, max_attempts, timeout, key, created_at, due_at, expires_at,
-    started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata, lost_leases,
-    cancel_requested, execution_backend, execution_profile, schedule
-from lq_record
-where id < :before and (:status is null or status = :status) and (:queue is null or queue = :queue)
-    and (:task is null or task = :task) and (:key is null or key = :key)
-    and (:schedule is null or schedule = :schedule)
+-- Ids of the newest records, for filters that most records pass: walks the ids.
+-- name: page_newest
+select id from lq_record
+where id > :after and id < :before and (:status is null or status = :status)
+    and (:queue is null or queue = :queue) and (:task is null or task = :task) and (:key is null or key = :key)
+    and (:schedule is null or schedule = :schedule) and (:worker_id is null or worker_id = :worker_id)
 order by id desc limit :limit
 
--- The newest records of a state that few records are in: goes through all of the state.
--- name: list_by_status
-select
-    id, task, payload, queue, status, priority, attempt, max_attempts, timeout, key, created_at, due_at, expires_at,
-    started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata, lost_leases,
-    cancel_requested, execution_backend, execution_profile, schedule
+-- The same from the oldest on.
+-- name: page_oldest
+select id from lq_record
+where id > :after and id < :before and (:status is null or status = :status)
+    and (:queue is null or queue = :queue) and (:task is null or task = :task) and (:key is null or key = :key)
+    and (:schedule is null or schedule = :schedule) and (:worker_id is null or worker_id = :worker_id)
+order by id limit :limit
+
+-- The newest of those that ended otherwise than by success, which are few among many.
+-- name: page_unsuccessful_newest
+select id from lq_record
+where status in ('failed', 'cancelled') and status = :status and id > :after and id < :before
+    and (:queue is null or queue = :queue) and (:task is null or task = :task) and (:key is null or key = :key)
+    and (:schedule is null or schedule = :schedule) and (:worker_id is null or worker_id = :worker_id)
+order by id desc limit :limit
+
+-- The same from the oldest on.
+-- name: page_unsuccessful_oldest
+select id from lq_record
+where status in ('failed', 'cancelled') and status = :status and id > :after and id < :before
+    and (:queue is null or queue = :queue) and (:task is null or task = :task) and (:key is null or key = :key)
+    and (:schedule is null or schedule = :schedule) and (:worker_id is null or worker_id = :worker_id)
+order by id limit :limit
+
+-- Those of a live state, which few records are in: goes through all of the state.
+-- name: page_live
+select id
 from (
     select n from lq_record where status = 'pending' and :status = 'pending'
     union all
     select n from lq_record where status = 'scheduled' and :status = 'scheduled'
     union all
     select n from lq_record where status = 'running' and :status = 'running'
-    union all
-    select n from lq_record where status in ('completed', 'failed', 'cancelled') and status = :status
 ) as found cross join lq_record on lq_record.n = found.n
-where id < :before and (:queue is null or queue = :queue) and (:task is null or task = :task)
-    and (:key is null or key = :key) and (:schedule is null or schedule = :schedule)
-order by id desc limit :limit
+where id > :after and id < :before
+    and (:queue is null or queue = :queue) and (:task is null or task = :task) and (:key is null or key = :key)
+    and (:schedule is null or schedule = :schedule) and (:worker_id is null or worker_id = :worker_id)
+order by case when :oldest_first then id end, id desc limit :limit
 
 -- Live records by state, counted, and ended ones, looked up.
 -- name: statistics
