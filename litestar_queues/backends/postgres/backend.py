@@ -12,13 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
-from litestar_queues.backends.base import Capabilities, QueueBackend
+from litestar_queues.backends.base import Capabilities
 from litestar_queues.backends.laws import lost_too_often
 from litestar_queues.backends.postgres.drivers import Address, Connection
 from litestar_queues.backends.postgres.enqueue import EnqueueDesk
+from litestar_queues.backends.postgres.fleet import PostgresFleet
 from litestar_queues.backends.postgres.lane import Lane, Operation
 from litestar_queues.backends.postgres.listener import Listener
-from litestar_queues.backends.postgres.rows import as_record, as_schedule
+from litestar_queues.backends.postgres.rows import as_record, as_schedule, page_arguments, page_of
 from litestar_queues.backends.postgres.schedules import due_schedules, fire_ticks
 from litestar_queues.backends.postgres.schema import check_schema, ddl, migrate, pending
 from litestar_queues.backends.postgres.statements import Statements
@@ -49,7 +50,7 @@ _POLL_INTERVAL_WHEN_TOLD = 5.0
 _FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-class PostgresBackend(QueueBackend):
+class PostgresBackend(PostgresFleet):
     """Where fleets keep their records.
 
     It holds up to three connections a process, each opened on first use, and a fourth that listens where a worker or a
@@ -234,12 +235,9 @@ class PostgresBackend(QueueBackend):
         return {row[0]: as_record(row) for row in await self._run("get_many", list(ids))}
 
     async def list_records(self, which: RecordFilter) -> Sequence[QueuedTaskRecord]:
-        status = None if which.status is None else which.status.value
-        name = "list_unsuccessful" if status in {"failed", "cancelled"} else "list_records"
-        rows = await self._run(
-            name, which.before, status, which.queue, which.task, which.key, which.schedule, which.limit
-        )
-        return [as_record(row) for row in rows]
+        ids = [row[0] for row in await self._run(page_of(which), *page_arguments(which))]
+        found = await self.get_many(ids)
+        return [found[record_id] for record_id in ids if record_id in found]
 
     async def statistics(self, queue: str | None = None) -> QueueStatistics:
         return QueueStatistics(**{row[0]: row[1] for row in await self._run("statistics", queue)})

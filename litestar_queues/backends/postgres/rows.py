@@ -1,4 +1,4 @@
-"""In: rows. Out: records, schedules and counts, decoded for reading."""
+"""In: rows and filters. Out: records and schedules, decoded for reading, and the pages to read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from litestar_queues.backends.laws import errors_of, json_of
 from litestar_queues.codec import decode_payload
-from litestar_queues.records import QueuedTaskRecord
+from litestar_queues.records import QueuedTaskRecord, RecordFilter
 from litestar_queues.status import TaskStatus
 from litestar_queues.ticks import ScheduleRow
 
-__all__ = ("as_record", "as_schedule")
+__all__ = ("as_record", "as_schedule", "page_arguments", "page_of")
 
 
 def as_record(row: Sequence[Any]) -> QueuedTaskRecord:
@@ -67,3 +67,22 @@ def as_schedule(row: Sequence[Any]) -> ScheduleRow:
         last_record=last_record,
         seen_at=seen_at,
     )
+
+
+def page_of(which: RecordFilter) -> str:
+    """The statement that finds the ids of a page: where few records have the state, not the walk along all of them."""
+    order = "oldest" if which.oldest_first else "newest"
+    match which.status:
+        case TaskStatus.RUNNING:
+            return f"page_running_{order}"
+        case TaskStatus.FAILED | TaskStatus.CANCELLED:
+            return f"page_unsuccessful_{order}"
+        case _:
+            return f"page_{order}"
+
+
+def page_arguments(which: RecordFilter) -> tuple[Any, ...]:
+    """The arguments of that statement."""
+    status = None if which.status is None else which.status.value
+    filters = (which.queue, which.task, which.key, which.schedule, which.worker_id)
+    return (*which.id_bounds(), status, *filters, which.limit)

@@ -12,48 +12,90 @@ select
     execution_backend, execution_profile, schedule
 from lq_done where id = any($1::uuid[])
 
--- The newest records.
--- $1 before this id, $2 state, $3 queue, $4 task, $5 key, $6 schedule (each or null), $7 limit.
--- name: list_records
+-- Ids of the newest records.
+-- $1 after this id, $2 before that one, $3 state, $4 queue, $5 task, $6 key, $7 schedule, $8 worker (each or null), $9 limit.
+-- name: page_newest
 (
-    select
-        id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at, expires_at, started_at,
-        null::timestamptz as completed_at, lease_until, worker_id, null::text as result, error, errors, progress, metadata, lost_leases, cancel_requested,
-        execution_backend, execution_profile, schedule
-    from lq_live
+    select id from lq_live
     -- without this a page of one table's state would first go through the other one
-    where ($2::text in ('pending', 'scheduled', 'running') or $2::text is null)
-        and (id < $1::uuid or $1::uuid is null) and (status = $2::text or $2::text is null)
-        and (queue = $3::text or $3::text is null) and (task = $4::text or $4::text is null)
-        and (key = $5::text or $5::text is null) and (schedule = $6::text or $6::text is null)
-    order by id desc limit $7::integer
+    where ($3::text in ('pending', 'scheduled', 'running') or $3::text is null)
+        and id > $1::uuid and id < $2::uuid and (status = $3::text or $3::text is null)
+        and (queue = $4::text or $4::text is null) and (task = $5::text or $5::text is null)
+        and (key = $6::text or $6::text is null) and (schedule = $7::text or $7::text is null)
+        and (worker_id = $8::text or $8::text is null)
+    order by id desc limit $9::integer
 )
 union all
 (
-    select
-        id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at, expires_at, started_at,
-        completed_at, null::timestamptz as lease_until, worker_id, result, error, errors, progress, metadata, lost_leases, cancel_requested,
-        execution_backend, execution_profile, schedule
-    from lq_done
-    where ($2::text in ('completed', 'failed', 'cancelled') or $2::text is null)
-        and (id < $1::uuid or $1::uuid is null) and (status = $2::text or $2::text is null)
-        and (queue = $3::text or $3::text is null) and (task = $4::text or $4::text is null)
-        and (key = $5::text or $5::text is null) and (schedule = $6::text or $6::text is null)
-    order by id desc limit $7::integer
+    select id from lq_done
+    where ($3::text in ('completed', 'failed', 'cancelled') or $3::text is null)
+        and id > $1::uuid and id < $2::uuid and (status = $3::text or $3::text is null)
+        and (queue = $4::text or $4::text is null) and (task = $5::text or $5::text is null)
+        and (key = $6::text or $6::text is null) and (schedule = $7::text or $7::text is null)
+        and (worker_id = $8::text or $8::text is null)
+    order by id desc limit $9::integer
 )
-order by id desc limit $7::integer
+order by id desc limit $9::integer
+
+-- The same from the oldest on.
+-- name: page_oldest
+(
+    select id from lq_live
+    -- without this a page of one table's state would first go through the other one
+    where ($3::text in ('pending', 'scheduled', 'running') or $3::text is null)
+        and id > $1::uuid and id < $2::uuid and (status = $3::text or $3::text is null)
+        and (queue = $4::text or $4::text is null) and (task = $5::text or $5::text is null)
+        and (key = $6::text or $6::text is null) and (schedule = $7::text or $7::text is null)
+        and (worker_id = $8::text or $8::text is null)
+    order by id limit $9::integer
+)
+union all
+(
+    select id from lq_done
+    where ($3::text in ('completed', 'failed', 'cancelled') or $3::text is null)
+        and id > $1::uuid and id < $2::uuid and (status = $3::text or $3::text is null)
+        and (queue = $4::text or $4::text is null) and (task = $5::text or $5::text is null)
+        and (key = $6::text or $6::text is null) and (schedule = $7::text or $7::text is null)
+        and (worker_id = $8::text or $8::text is null)
+    order by id limit $9::integer
+)
+order by id limit $9::integer
 
 -- The newest of those that ended otherwise than by success, which are few among many.
--- name: list_unsuccessful
-select
-    id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at, expires_at, started_at,
-    completed_at, null::timestamptz as lease_until, worker_id, result, error, errors, progress, metadata, lost_leases, cancel_requested,
-    execution_backend, execution_profile, schedule
-from lq_done
-where status <> 'completed' and status = $2::text and (id < $1::uuid or $1::uuid is null)
-    and (queue = $3::text or $3::text is null) and (task = $4::text or $4::text is null)
-    and (key = $5::text or $5::text is null) and (schedule = $6::text or $6::text is null)
-order by id desc limit $7::integer
+-- name: page_unsuccessful_newest
+select id from lq_done
+where status <> 'completed' and status = $3::text and id > $1::uuid and id < $2::uuid
+    and (queue = $4::text or $4::text is null) and (task = $5::text or $5::text is null)
+    and (key = $6::text or $6::text is null) and (schedule = $7::text or $7::text is null)
+    and (worker_id = $8::text or $8::text is null)
+order by id desc limit $9::integer
+
+-- The same from the oldest on.
+-- name: page_unsuccessful_oldest
+select id from lq_done
+where status <> 'completed' and status = $3::text and id > $1::uuid and id < $2::uuid
+    and (queue = $4::text or $4::text is null) and (task = $5::text or $5::text is null)
+    and (key = $6::text or $6::text is null) and (schedule = $7::text or $7::text is null)
+    and (worker_id = $8::text or $8::text is null)
+order by id limit $9::integer
+
+-- Those that run, which are as many as the fleet has slots, whatever waits beside them; the newest first, or the oldest.
+-- name: page_running_newest
+select id from lq_live
+where status = 'running' and status = $3::text and id > $1::uuid and id < $2::uuid
+    and (queue = $4::text or $4::text is null) and (task = $5::text or $5::text is null)
+    and (key = $6::text or $6::text is null) and (schedule = $7::text or $7::text is null)
+    and (worker_id = $8::text or $8::text is null)
+order by (id, 0) desc limit $9::integer -- not the order of an index, by which the planner would pass all that waits
+
+-- The same from the oldest on.
+-- name: page_running_oldest
+select id from lq_live
+where status = 'running' and status = $3::text and id > $1::uuid and id < $2::uuid
+    and (queue = $4::text or $4::text is null) and (task = $5::text or $5::text is null)
+    and (key = $6::text or $6::text is null) and (schedule = $7::text or $7::text is null)
+    and (worker_id = $8::text or $8::text is null)
+order by (id, 0) limit $9::integer
 
 -- Live records by state, counted, and ended ones, looked up; of one queue or of all.
 -- name: statistics

@@ -1,7 +1,7 @@
 -- Store the success of records that are still held, and hold the next due ones: one round trip, one commit.
 -- $1 now or null, $2 ids, $3 tokens, $4 results; $5 queues, $6 every queue, $7 limit, $8 token, $9 lease in seconds,
 -- $10 worker, and where to begin in each queue: $11 queues, $12 ranks, $13 due times, $14 ids; $15 claim although
--- delayed records are due that have not been made pending: without it nothing is held then.
+-- delayed records are due that have not been made pending: without it nothing is held then. Paused queues are passed over.
 -- name: finish_and_claim
 with recursive
 clock (at) as (select coalesce($1::timestamptz, now())),
@@ -25,11 +25,47 @@ kept as (
 counted as (
     insert into lq_count (queue, status, n) select queue, 'completed', count(*) from ended group by queue
 ),
+paused (queue, until) as materialized (
+    select queue, until from lq_pause where until is null or until > (select at from clock)
+),
+asked (queue) as (
+    select queue from unnest($5::text[]) as named (queue) where queue <> all(array(select queue from paused))
+),
+delayed (queue) as ( -- jumps from queue to queue where there are pauses: a walk by time would pass all that is due there
+    (
+        select queue from lq_live
+        where status = 'scheduled' and $6::boolean and exists (select from paused) order by queue limit 1
+    )
+    union all
+    select (select queue from lq_live where status = 'scheduled' and queue > delayed.queue order by queue limit 1)
+    from delayed where delayed.queue is not null
+),
+coming (due_at) as (
+    (
+        select due_at from lq_live
+        where status = 'scheduled' and queue <> 'litestar-queues.canary'
+            and $6::boolean and not exists (select from paused)
+        order by due_at, queue limit 1
+    )
+    union all
+    select (
+        select due_at from lq_live where status = 'scheduled' and lq_live.queue = one.queue order by due_at limit 1
+    )
+    from (
+        select queue from asked
+        union all
+        select queue from delayed
+        where queue <> 'litestar-queues.canary' and queue <> all(array(select queue from paused))
+    ) as one
+    union all
+    select until from paused -- then what waits there is due
+    where (queue = any($5::text[]) or $6::boolean) and (
+        exists (select from lq_live where status = 'pending' and lq_live.queue = paused.queue)
+        or exists (select from lq_live where status = 'scheduled' and lq_live.queue = paused.queue)
+    )
+),
 soonest (due_in) as (
-    select extract(epoch from due_at - (select at from clock))::double precision
-    from lq_live
-    where status = 'scheduled' and (queue = any($5::text[]) or $6::boolean and queue <> 'litestar-queues.canary')
-    order by due_at, queue limit 1
+    select extract(epoch from min(due_at) - (select at from clock))::double precision from coming
 ),
 demand (n) as (
     select case when $15::boolean or not exists (select 1 from soonest where due_in <= 0) then $7::integer else 0 end
@@ -41,9 +77,10 @@ waiting (queue) as ( -- jumps from queue to queue through the index
     from waiting where waiting.queue is not null
 ),
 wanted (queue) as (
-    select unnest($5::text[])
+    select queue from asked
     union all
-    select queue from waiting where queue is not null and queue <> 'litestar-queues.canary'
+    select queue from waiting
+    where queue <> 'litestar-queues.canary' and queue <> all(array(select queue from paused))
 ),
 picked as materialized (
     select found.*
@@ -89,15 +126,34 @@ select
     array_agg(rank) as rank, array_agg(due_at) as due_at, $8::bigint as token
 from ordered
 
--- Make delayed records of the named queues, or of every queue, pending that are due.
+-- Make delayed records of the named queues, or of every queue, pending that are due, unless the queue is paused.
+-- $1 now or null, $2 limit, $3 queues, $4 every queue.
 -- name: promote
-with due as materialized (
-    select ctid as place from lq_live
-    where status = 'scheduled' and due_at <= coalesce($1::timestamptz, now())
-        and (queue = any($3::text[]) or $4::boolean and queue <> 'litestar-queues.canary')
-    order by due_at, queue
+with recursive
+delayed (queue) as ( -- jumps from queue to queue through the index
+    (select queue from lq_live where status = 'scheduled' and $4::boolean order by queue limit 1)
+    union all
+    select (select queue from lq_live where status = 'scheduled' and queue > delayed.queue order by queue limit 1)
+    from delayed where delayed.queue is not null
+),
+due as materialized (
+    select found.place
+    from (
+        select queue from unnest($3::text[]) as named (queue)
+        union all
+        select queue from delayed where queue <> 'litestar-queues.canary'
+    ) as one
+    cross join lateral (
+        select ctid as place from lq_live
+        where status = 'scheduled' and lq_live.queue = one.queue and due_at <= coalesce($1::timestamptz, now())
+        order by due_at
+        limit $2::integer
+        for update skip locked
+    ) as found
+    where one.queue <> all(
+        array(select queue from lq_pause where until is null or until > coalesce($1::timestamptz, now()))
+    )
     limit $2::integer
-    for update skip locked
 )
 -- by place: without the settings of a session, as behind a pooler, a join on the id may go through the whole table
 update lq_live set status = 'pending' where ctid = any(array(select place from due))
