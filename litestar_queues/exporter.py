@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from litestar_queues.clock import Clock
 from litestar_queues.errors import BackendUnavailableError, QueueConfigurationError
+from litestar_queues.fleet import WORKER_STATES
 from litestar_queues.metrics import METRICS_KIND, NOT_INSTALLED, build_info, is_installed, render
 from litestar_queues.plain_http import Answer, PlainServer, Request
 from litestar_queues.records import CANARY_QUEUE, QueueDepth, QueueStatistics
@@ -35,6 +36,7 @@ _PATIENCE = 5.0
 _LONGEST_QUESTION = 60.0
 _END_WITHIN = 2.0
 _CLOSE_PATIENCE = 1.0
+_COUNTS = ("pending", "scheduled", "running", "demand")
 _PATHS = "/metrics, /queues.json and /healthz"
 
 
@@ -44,6 +46,10 @@ class _Findings(NamedTuple):
     canary_age: float | None
     lags: Mapping[str, float]
     """Seconds for which each schedule is overdue."""
+    workers: Mapping[str, int]
+    """How many are in each state."""
+    paused: Collection[str]
+    """Queues."""
 
 
 class _Look(NamedTuple):
@@ -136,6 +142,8 @@ class QueueExporter:
         counts = await service.get_statistics()
         canary_at = await service.canary_health()
         rows = await service.list_schedules()
+        states = [one.state for one in await service.list_workers()]
+        paused = {one.queue for one in await service.paused_queues()}
         now, schedules = self._clock.now(), service.registry.scheduled()
 
         def since(moment: datetime) -> float:
@@ -143,9 +151,10 @@ class QueueExporter:
 
         # those that the code has no more are kept for a while, and nobody fires them
         lags = {row.name: 0.0 if row.paused else since(row.next_at) for row in rows if row.name in schedules}
-        self._queues.update(service.config.worker_queues, (one.queue for one in depths))
+        self._queues.update(service.config.worker_queues, (one.queue for one in depths), paused)
         self._queues.update(task.options.queue for task in service.registry)
-        return _Findings(depths, counts, None if canary_at is None else since(canary_at), lags)
+        workers = {state: states.count(state) for state in WORKER_STATES}
+        return _Findings(depths, counts, None if canary_at is None else since(canary_at), lags, workers, paused)
 
     def _depths(self, findings: _Findings) -> Iterator[QueueDepth]:
         """Every known queue, also where nothing is in it."""
@@ -155,14 +164,10 @@ class QueueExporter:
     def _as_json(self, findings: _Findings) -> dict[str, Any]:
         # the canary is claimed beside the slots, and no reason to start a worker
         depths = [one for one in self._depths(findings) if one.queue != CANARY_QUEUE]
-        total = QueueDepth(
-            "",
-            pending=sum(one.pending for one in depths),
-            scheduled=sum(one.scheduled for one in depths),
-            running=sum(one.running for one in depths),
-            oldest_due_age=max((one.oldest_due_age or 0.0 for one in depths), default=None),
-        )
-        return {"up": True, "queues": {one.queue: _as_json(one) for one in depths}, "totals": _as_json(total)}
+        queues = {one.queue: _as_json(one, paused=one.queue in findings.paused) for one in depths}
+        totals = {name: sum(one[name] for one in queues.values()) for name in _COUNTS}
+        totals["oldest_due_age"] = max((one["oldest_due_age"] for one in queues.values()), default=0.0)
+        return {"up": True, "queues": queues, "totals": totals, "workers": dict(findings.workers)}
 
     def _collect(self, look: _Look) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily
@@ -176,6 +181,7 @@ class QueueExporter:
         )
         if look.findings is not None:
             yield from self._collect_queues(look.findings)
+            yield _collect_workers(look.findings)
             yield from _collect_schedules(look.findings)
 
     def _collect_queues(self, findings: _Findings) -> Iterator[Metric]:
@@ -187,7 +193,11 @@ class QueueExporter:
             "For how long the longest waiting record has been due; 0 where none is.",
             labels=("queue",),
         )
+        pauses = GaugeMetricFamily(
+            "litestar_queues_queue_paused", "Whether claims pass the queue over.", labels=("queue",)
+        )
         for one in self._depths(findings):
+            pauses.add_metric((one.queue,), one.queue in findings.paused)
             for status, count in (("pending", one.pending), ("scheduled", one.scheduled), ("running", one.running)):
                 tasks.add_metric((one.queue, status), count)
             ages.add_metric((one.queue,), one.oldest_due_age or 0.0)
@@ -197,17 +207,30 @@ class QueueExporter:
         )
         for status in ("completed", "failed", "cancelled"):
             ended.add_metric((status,), getattr(counts, status))
-        yield from (tasks, ages, ended)
+        yield from (tasks, ages, pauses, ended)
 
 
-def _as_json(depth: QueueDepth) -> dict[str, Any]:
+def _as_json(depth: QueueDepth, *, paused: bool) -> dict[str, Any]:
     return {
         "pending": depth.pending,
         "scheduled": depth.scheduled,
         "running": depth.running,
-        "demand": depth.pending + depth.running,
+        # what waits in a paused queue would wait beside any number of workers
+        "demand": depth.running if paused else depth.pending + depth.running,
         "oldest_due_age": depth.oldest_due_age or 0.0,
+        "paused": paused,
     }
+
+
+def _collect_workers(findings: _Findings) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    workers = GaugeMetricFamily(
+        "litestar_queues_workers", "Workers that told the store of themselves within a day.", labels=("state",)
+    )
+    for state, count in findings.workers.items():
+        workers.add_metric((state,), count)
+    return workers
 
 
 def _collect_schedules(findings: _Findings) -> Iterator[Metric]:

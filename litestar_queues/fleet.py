@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import NamedTuple
 
-__all__ = ("QueuePause", "Tally", "WorkerReport", "WorkerRow")
+__all__ = ("WORKER_STATES", "QueuePause", "Tally", "WorkerReport", "WorkerRow", "add_up", "by_queue")
+
+WORKER_STATES = ("working", "draining", "lost")
 
 
 class WorkerReport(NamedTuple):
@@ -76,3 +80,25 @@ class Tally(NamedTuple):
     """How many runs waited for how long, by :data:`~litestar_queues.tallies.WAIT_BOUNDS`."""
     durations: tuple[int, ...]
     """How many runs took how long, by :data:`~litestar_queues.tallies.DURATION_BOUNDS`."""
+
+
+def by_queue(tallies: Iterable[Tally]) -> list[Tally]:
+    """One tally for each queue, in the order of their names: two workers that write them do not wait for each other."""
+    summed: dict[str, Tally] = {}
+    for one in tallies:
+        summed[one.queue] = add_up(summed[one.queue], one) if one.queue in summed else one
+    return [summed[queue] for queue in sorted(summed)]
+
+
+def add_up(one: Tally, other: Tally) -> Tally:
+    """Both together, as the first one's; another release may know more bounds."""
+    return Tally(
+        one.minute,
+        one.queue,
+        one.completed + other.completed,
+        one.failed + other.failed,
+        one.retried + other.retried,
+        one.cancelled + other.cancelled,
+        tuple(map(sum, zip_longest(one.waits, other.waits, fillvalue=0))),
+        tuple(map(sum, zip_longest(one.durations, other.durations, fillvalue=0))),
+    )

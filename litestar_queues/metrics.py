@@ -12,13 +12,12 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from litestar_queues import events
 from litestar_queues.events import EngineEvent
 from litestar_queues.outcomes import Cancelled, Completed, Failed, Outcome, Released, Retried, Snoozed
+from litestar_queues.release import release
 from litestar_queues.tallies import DURATION_BOUNDS, MOST_QUEUES, OTHER, WAIT_BOUNDS, Histogram, Names
 
 if TYPE_CHECKING:
@@ -257,15 +256,7 @@ def build_info() -> Metric:
     """The release that runs."""
     from prometheus_client.core import InfoMetricFamily
 
-    return InfoMetricFamily("litestar_queues_build", "Release of litestar-queues.", value={"version": _release()})
-
-
-@cache
-def _release() -> str:
-    try:
-        return version("litestar-queues")
-    except PackageNotFoundError:  # it lies on the path without having been installed
-        return "unknown"
+    return InfoMetricFamily("litestar_queues_build", "Release of litestar-queues.", value={"version": release()})
 
 
 def render(collect: Callable[[], Iterator[Metric]]) -> str:

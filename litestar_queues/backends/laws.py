@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import zip_longest
 from typing import Any
 
 from litestar_queues.clock import MICROSECONDS, from_micros, to_micros
 from litestar_queues.codec import decode_json
 from litestar_queues.errors import InvalidArgumentError
-from litestar_queues.fleet import Tally
 from litestar_queues.options import LONGEST_NAME, is_name
 from litestar_queues.outcomes import RunError
 from litestar_queues.records import CANARY_QUEUE, AttemptError, NewRecord
@@ -19,8 +17,6 @@ from litestar_queues.status import TaskStatus
 __all__ = (
     "CANCELLED_ON_REQUEST",
     "EXPIRED",
-    "add_up",
-    "by_queue",
     "check_pause",
     "due_at",
     "errors_of",
@@ -131,25 +127,3 @@ def check_pause(queue: str, seconds: float | None) -> None:
 def minute_of(now: int) -> int:
     """The start of the minute of a time, both in microseconds."""
     return now - now % (60 * MICROSECONDS)
-
-
-def by_queue(tallies: Iterable[Tally]) -> list[Tally]:
-    """One tally for each queue, in the order of their names: two workers that write them do not wait for each other."""
-    summed: dict[str, Tally] = {}
-    for one in tallies:
-        summed[one.queue] = add_up(summed[one.queue], one) if one.queue in summed else one
-    return [summed[queue] for queue in sorted(summed)]
-
-
-def add_up(one: Tally, other: Tally) -> Tally:
-    """Both together, as the first one's; another release may know more bounds."""
-    return Tally(
-        one.minute,
-        one.queue,
-        one.completed + other.completed,
-        one.failed + other.failed,
-        one.retried + other.retried,
-        one.cancelled + other.cancelled,
-        tuple(map(sum, zip_longest(one.waits, other.waits, fillvalue=0))),
-        tuple(map(sum, zip_longest(one.durations, other.durations, fillvalue=0))),
-    )

@@ -1,4 +1,4 @@
-"""In: retention times. Out: old records and ticks, deleted in bounded batches."""
+"""In: retention times. Out: old records, ticks, workers and tallies, deleted in bounded batches."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _BATCH = 1_000
 _BREATH = 0.1
 """Seconds between two batches, so that claims get through."""
 _TICK_RETENTION = 30 * 86_400.0
+_FLEET_RETENTION = 86_400.0
+"""Seconds for which lost workers are shown, and what ended in each minute."""
 
 
 class Pruner(Room):
@@ -50,5 +52,10 @@ class Pruner(Room):
             if count:
                 self.bus.emit(Pruned(status, count))
             full = full or count >= _BATCH
-        full = await self._backend.prune_ticks(older_than=_TICK_RETENTION, limit=_BATCH) >= _BATCH or full
+        counts = (
+            await self._backend.prune_ticks(older_than=_TICK_RETENTION, limit=_BATCH),
+            await self._backend.prune_workers(older_than=_FLEET_RETENTION, limit=_BATCH),
+            await self._backend.prune_tallies(older_than=_FLEET_RETENTION, limit=_BATCH),
+        )
+        full = full or max(counts) >= _BATCH
         return _BREATH if full else None

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from litestar_queues.clock import Clock
 from litestar_queues.events import TaskPublished
 from litestar_queues.execution.local import LocalExecution
+from litestar_queues.fleet import WorkerReport
 from litestar_queues.maintenance.pruner import Pruner
 from litestar_queues.maintenance.rescuer import Rescuer
 from litestar_queues.maintenance.scheduler import Scheduler
 from litestar_queues.records import CANARY_QUEUE, Held
+from litestar_queues.release import release
 from litestar_queues.rooms import Room, StoreHealth
 from litestar_queues.worker.canary import CanaryWatch
 from litestar_queues.worker.claimer import Claimer, ClaimerOptions
 from litestar_queues.worker.completer import Completer
 from litestar_queues.worker.executor import Executor
 from litestar_queues.worker.leases import CancelWatch, LagWatch, LeaseKeeper
+from litestar_queues.worker.presence import Presence
 from litestar_queues.worker.progress import ProgressKeeper
 from litestar_queues.worker.slots import Slots
 
@@ -54,7 +60,10 @@ class WorkerParts:
         backend, config = service.backend, service.config
         self._service = service
         self._worker_id = worker_id
+        self._queues = tuple(queues)
+        self._max_concurrency = max_concurrency
         self._health = health
+        self._started_at = datetime.now(UTC)
         self.draining = asyncio.Event()
         self.leaving = asyncio.Event()
         self.execution = LocalExecution(config, service.registry, lambda: service.dependencies)
@@ -77,7 +86,7 @@ class WorkerParts:
             self._claimer((CANARY_QUEUE,), slots=1, poll_interval=max(_CANARY_POLL_INTERVAL, self.poll_interval)),
         )
         self.until_draining = self._maintenance()
-        self.until_leaving = (self.completer, self.progress, self.canary, *self._watches())
+        self.until_leaving = (self.completer, self.progress, self.canary, self._presence(), *self._watches())
 
     def held(self) -> list[Held]:
         """Every claim whose outcome is not stored yet."""
@@ -135,6 +144,31 @@ class WorkerParts:
             )
             rooms.append(scheduler)
         return rooms
+
+    def _presence(self) -> Presence:
+        config = self._service.config
+        return Presence(
+            self._service.backend,
+            self._describe,
+            draining=self.draining,
+            interval=config.worker_heartbeat_interval,
+            lease=config.worker_stale_after,
+            health=self._health,
+            bus=self._service.bus,
+        )
+
+    def _describe(self) -> WorkerReport:
+        return WorkerReport(
+            worker_id=self._worker_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=release(),
+            queues=self._queues,
+            max_concurrency=self._max_concurrency,
+            running=self.executor.running_count,
+            draining=self.draining.is_set(),
+            started_at=self._started_at,
+        )
 
     def _watches(self) -> tuple[LeaseKeeper, CancelWatch, LagWatch]:
         service, config, health = self._service, self._service.config, self._health

@@ -13,7 +13,7 @@ from litestar_queues.ids import new_id
 from litestar_queues.outcomes import Completed, Completion
 from litestar_queues.records import Held, RecordFilter
 from litestar_queues.status import TaskStatus
-from tests.builders import NOON, make_record, make_schedule, make_tick
+from tests.builders import NOON, make_record, make_report, make_schedule, make_tally, make_tick
 from tests.contract.laws import enqueue, get, run_one
 from tests.contract.test_schedules import batch_of
 
@@ -36,6 +36,13 @@ CALLS: dict[str, Callable[[QueueBackend], Awaitable[object]]] = {
     "fire_ticks": lambda it: it.fire_ticks(batch_of(make_tick())),
     "list_schedules": lambda it: it.list_schedules(),
     "pause_schedule": lambda it: it.pause_schedule("report", paused=True),
+    "report_worker": lambda it: it.report_worker(make_report(), lease=1, tallies=[make_tally(completed=1)]),
+    "forget_worker": lambda it: it.forget_worker("w:1"),
+    "list_workers": lambda it: it.list_workers(),
+    "pause_queue": lambda it: it.pause_queue("a", seconds=1),
+    "resume_queue": lambda it: it.resume_queue("a"),
+    "paused_queues": lambda it: it.paused_queues(),
+    "list_tallies": lambda it: it.list_tallies(seconds=60),
     "get_many": lambda it: it.get_many([HELD.id]),
     "list_records": lambda it: it.list_records(RecordFilter()),
     "statistics": lambda it: it.statistics(),
@@ -43,6 +50,8 @@ CALLS: dict[str, Callable[[QueueBackend], Awaitable[object]]] = {
     "canary_completed_at": lambda it: it.canary_completed_at(),
     "prune_many": lambda it: it.prune_many(TaskStatus.FAILED, older_than=1, limit=1),
     "prune_ticks": lambda it: it.prune_ticks(older_than=1, limit=1),
+    "prune_workers": lambda it: it.prune_workers(older_than=1, limit=1),
+    "prune_tallies": lambda it: it.prune_tallies(older_than=1, limit=1),
     "ledger": lambda it: it.ledger(),
 }
 NO_STORE_NEEDED = {"open", "close", "migrate", "pending_migrations", "migration_sql", "describe"}

@@ -14,7 +14,7 @@ from litestar_queues.maintenance.pruner import Pruner
 from litestar_queues.outcomes import Cancelled, Completed, Completion, Failed, Outcome
 from litestar_queues.rooms import StoreHealth
 from litestar_queues.ticks import TickBatch
-from tests.builders import NOON, FakeClock, make_error, make_record, make_schedule, make_tick
+from tests.builders import NOON, FakeClock, make_error, make_record, make_report, make_schedule, make_tally, make_tick
 from tests.faults.faulty import FaultyBackend
 from tests.worker.harness import Told
 
@@ -89,3 +89,18 @@ async def test_ticks_go_after_a_month(clock: FakeClock, monkeypatch: pytest.Monk
     clock.advance(31 * DAY)
     assert await attic.pruner.run_once() == 0.1  # the tick; the schedule that nobody vouches for is next
     assert await attic.backend.list_schedules() == []
+
+
+async def test_lost_workers_and_tallies_go_after_a_day(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruner, "_BATCH", 2)
+    attic = Attic(clock)
+    await attic.backend.open()
+    for n in range(3):
+        tallies = [make_tally(f"queue {n}", completed=1)]
+        await attic.backend.report_worker(make_report(f"w:{n}"), lease=60, tallies=tallies)
+    clock.advance(DAY - 60)
+    assert await attic.pruner.run_once() is None
+    assert len(await attic.backend.list_workers()) == len(await attic.backend.list_tallies(seconds=DAY)) == 3
+    clock.advance(61)
+    assert [await attic.pruner.run_once() for _ in range(2)] == [0.1, None]
+    assert [*await attic.backend.list_workers(), *await attic.backend.list_tallies(seconds=2 * DAY)] == []

@@ -31,3 +31,10 @@ insert into lq_count select 'q' || n % 5, 'completed', 100 from generate_series(
 insert into lq_tick select 'report', now() - n * interval '1 m', now() - n * interval '1 m', null from generate_series(1, 5000) as n;
 
 insert into lq_schedule select 'report ' || n, 'greet', '', now(), false, null, null, now() from generate_series(1, 50) as n;
+
+insert into lq_worker
+select 'worker:' || n, 'host', n, '1', '{}', 8, 0, false, now(), now() - n * interval '1 s', now() from generate_series(1, 500) as n;
+
+insert into lq_tally
+select date_trunc('minute', now()) - n * interval '1 m', 'q' || queue, 1, 0, 0, 0, array_fill(1, array[12]), array_fill(1, array[13])
+from generate_series(1, 1440) as n cross join generate_series(0, 4) as queue;

@@ -25,7 +25,7 @@ from litestar_queues.outcomes import Completed, Failed
 from litestar_queues.plain_http import Answer, Request
 from litestar_queues.records import CANARY_QUEUE
 from litestar_queues.worker import Worker
-from tests.builders import FakeClock, make_error, make_record, make_schedule
+from tests.builders import FakeClock, make_error, make_record, make_report, make_schedule
 from tests.contract.laws import claim, run_one
 from tests.faults.faulty import FaultyBackend
 from tests.worker.harness import Shop, make_claim, within
@@ -33,6 +33,7 @@ from tests.worker.harness import Shop, make_claim, within
 GUIDE = (Path(__file__).parents[2] / "docs/howto/metrics.md").read_text("utf-8")
 EVERY = {"kept_for": 0.0}
 """Ask the store for each scrape."""
+LABELS = ("queue", "schedule", "status", "state")
 
 
 @pytest.fixture
@@ -58,7 +59,9 @@ async def scrape(exporter: QueueExporter) -> dict[str, float]:
     found = {}
     for family in text_string_to_metric_families(answer.text):
         for one in family.samples:
-            labels = ",".join(one.labels[name] for name in ("queue", "schedule", "status") if name in one.labels)
+            labels = ",".join(
+                one.labels[name] for name in ("queue", "schedule", "status", "state") if name in one.labels
+            )
             found[f"{one.name.removeprefix('litestar_queues_')} {labels}".strip()] = one.value
     return found
 
@@ -189,8 +192,8 @@ async def test_autoscalers_read_the_demand_of_each_queue_and_of_all(shop: Shop, 
     clock.advance(30)
     found = await as_json(QueueExporter(shop.service, clock=clock))
     assert found["up"] is True
-    photos = {"pending": 2, "scheduled": 0, "running": 1, "demand": 3, "oldest_due_age": 30.0}
-    mail = {"pending": 1, "scheduled": 1, "running": 0, "demand": 1, "oldest_due_age": 20.0}
+    photos = {"pending": 2, "scheduled": 0, "running": 1, "demand": 3, "oldest_due_age": 30.0, "paused": False}
+    mail = {"pending": 1, "scheduled": 1, "running": 0, "demand": 1, "oldest_due_age": 20.0, "paused": False}
     assert found["queues"] == {"mail": mail, "photos": photos}  # the canary is no reason to start a worker
     assert found["totals"] == {"pending": 3, "scheduled": 1, "running": 1, "demand": 4, "oldest_due_age": 30.0}
 
@@ -213,6 +216,34 @@ async def test_names_and_helps_pass_promtool(shop: Shop, clock: FakeClock) -> No
     )
     assert "litestar_queues_schedule_lag_seconds" in text
     assert (answer.returncode, answer.stdout + answer.stderr) == (0, "")
+
+
+async def test_a_paused_queue_is_told_and_asks_for_no_workers(shop: Shop, clock: FakeClock) -> None:
+    await shop.backend.enqueue_many([make_record(queue="photos") for _ in range(3)])
+    await claim(shop.backend, "photos", limit=1)
+    await shop.backend.pause_queue("photos", seconds=60)
+    await shop.backend.pause_queue("unheard of")
+    exporter = QueueExporter(shop.service, clock=clock, **EVERY)
+    found = await scrape(exporter)
+    assert [found[f"queue_paused {queue}"] for queue in ("photos", "unheard of", "mail")] == [1, 1, 0]
+    told = await as_json(exporter)
+    assert (told["queues"]["photos"]["paused"], told["queues"]["photos"]["demand"]) == (True, 1)
+    assert (told["totals"]["pending"], told["totals"]["demand"]) == (2, 1)
+    clock.advance(60)
+    assert (await scrape(exporter))["queue_paused photos"] == 0
+    assert (await as_json(exporter))["totals"]["demand"] == 3
+
+
+async def test_workers_are_counted_by_what_they_do(shop: Shop, clock: FakeClock) -> None:
+    exporter = QueueExporter(shop.service, clock=clock, **EVERY)
+    assert (await as_json(exporter))["workers"] == {"working": 0, "draining": 0, "lost": 0}
+    await shop.backend.report_worker(make_report("lost:1"), lease=10)
+    clock.advance(10)
+    for number in range(3):
+        await shop.backend.report_worker(make_report(f"a:{number}", draining=number == 2), lease=60)
+    found = await scrape(exporter)
+    assert [found[f"workers {state}"] for state in ("working", "draining", "lost")] == [2, 1, 1]
+    assert (await as_json(exporter))["workers"] == {"working": 2, "draining": 1, "lost": 1}
 
 
 async def test_the_guide_names_every_metric_with_its_type_and_labels_and_no_other(shop: Shop, clock: FakeClock) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from litestar_queues.backends.base import QueueBackend
-from litestar_queues.backends.laws import add_up, by_queue, check_pause, later, minute_of
+from litestar_queues.backends.laws import check_pause, later, minute_of
 from litestar_queues.backends.memory.wakeups import WakeUps
 from litestar_queues.clock import MICROSECONDS, Clock, from_micros
 from litestar_queues.errors import BackendUnavailableError
-from litestar_queues.fleet import QueuePause, Tally, WorkerReport, WorkerRow
+from litestar_queues.fleet import QueuePause, Tally, WorkerReport, WorkerRow, add_up, by_queue
 
 __all__ = ("Fleet", "MemoryFleet")
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from litestar_queues.backends.base import QueueBackend
-from litestar_queues.backends.laws import by_queue, check_pause
-from litestar_queues.fleet import QueuePause, Tally, WorkerReport, WorkerRow
+from litestar_queues.backends.laws import check_pause
+from litestar_queues.fleet import QueuePause, Tally, WorkerReport, WorkerRow, by_queue
 
 if TYPE_CHECKING:
     from litestar_queues.backends.postgres.listener import Listener
@@ -60,7 +60,7 @@ class PostgresFleet(QueueBackend):
 
     async def list_tallies(self, *, seconds: float) -> Sequence[Tally]:
         rows = await self._run("list_tallies", self._now(), float(seconds))
-        return [Tally(*counts, tuple(waits), tuple(durations)) for *counts, waits, durations in rows]
+        return [Tally._make((*row[:6], tuple(row[6]), tuple(row[7]))) for row in rows]
 
     async def prune_workers(self, *, older_than: float, limit: int) -> int:
         return len(await self._run("prune_workers", self._now(), float(older_than), limit))

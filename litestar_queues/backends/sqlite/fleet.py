@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from litestar_queues.backends.base import QueueBackend
-from litestar_queues.backends.laws import add_up, by_queue, check_pause, later, minute_of
+from litestar_queues.backends.laws import check_pause, later, minute_of
 from litestar_queues.backends.sqlite.calls import Operation, Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import from_micros, to_micros
-from litestar_queues.fleet import QueuePause, Tally, WorkerReport, WorkerRow
+from litestar_queues.fleet import QueuePause, Tally, WorkerReport, WorkerRow, add_up, by_queue
 
 __all__ = ("SQLiteFleet",)
 
@@ -136,13 +136,8 @@ def _prune(work: Work, *, statement: str, older_than: float, limit: int) -> int:
 
 
 def _tally(row: Sequence[Any]) -> Tally:
-    minute, *rest, waits, durations = row
-    return Tally(
-        from_micros(minute),
-        *rest,
-        waits=tuple(msgspec.json.decode(waits)),
-        durations=tuple(msgspec.json.decode(durations)),
-    )
+    minute, *counts, waits, durations = row
+    return Tally._make((from_micros(minute), *counts, _as_tuple(waits), _as_tuple(durations)))
 
 
 def _as_tuple(text: str) -> tuple[Any, ...]:

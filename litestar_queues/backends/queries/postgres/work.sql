@@ -59,9 +59,11 @@ coming (due_at) as (
     ) as one
     union all
     select until from paused -- then what waits there is due
-    where (queue = any($5::text[]) or $6::boolean) and (
-        exists (select from lq_live where status = 'pending' and lq_live.queue = paused.queue)
-        or exists (select from lq_live where status = 'scheduled' and lq_live.queue = paused.queue)
+    where until is not null and (queue = any($5::text[]) or $6::boolean) and coalesce(
+        ( -- in the order of an index, or the planner may prefer the table
+            select true from lq_live where status = 'pending' and lq_live.queue = paused.queue order by rank, due_at limit 1
+        ),
+        (select true from lq_live where status = 'scheduled' and lq_live.queue = paused.queue order by due_at limit 1)
     )
 ),
 soonest (due_in) as (
