@@ -32,7 +32,7 @@ LONG_AGO = datetime.now(UTC) - timedelta(days=2)
 
 def claim(*queues: str, limit: int = BATCH) -> list[Any]:
     ended = [IDS, TOKENS, [None] * BATCH]
-    return [None, *ended, list(queues), not queues, limit, 1, 60.0, "worker:1", [], [], [], [], True]
+    return [None, *ended, list(queues), not queues, limit, 1, 60.0, "worker:1", [], [], [], [], True, []]
 
 
 def page(before: UUID = LAST, *filters: str, worker: str | None = None) -> list[Any]:

@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from litestar_queues.backends.laws import storable, summary, text_of
+from litestar_queues.backends.postgres.pauses import Pauses
 from litestar_queues.backends.postgres.starts import Starts
 from litestar_queues.errors import BackendError, InvalidArgumentError
 from litestar_queues.ids import new_token
@@ -65,6 +66,7 @@ class WorkDesk:
         self._claims: list[_Claim] = []
         self._unwanted: list[tuple[Sequence[Claim], datetime | None]] = []
         self._starts = Starts()
+        self._pauses = Pauses(sql)
         self._serving: asyncio.Task[None] | None = None
 
     async def finish(self, completions: Sequence[Completion], now: datetime | None) -> list[UUID]:
@@ -165,12 +167,15 @@ class WorkDesk:
         promoted = False
         for _ in range(_MOST_ROUNDS):
             wanted = request.limit - len(claims)
+            await self._pauses.look(connection, request, now)
             row = await self._round(connection, now, ended, request, wanted, despite_due=promoted)
             accepted |= _accepted(row)
             ended = ([], [], [])
             held = _claims(row)
             claims += held
             expired, next_due_in = row[2], row[3]
+            if self._pauses.learn(row):
+                continue  # nothing was held
             if expired:
                 await connection.run(self._sql["expire_many"], now, expired)
                 self._on_change()
@@ -188,7 +193,8 @@ class WorkDesk:
     def _look_again_in(self, next_due_in: float | None, *, full: bool) -> float | None:
         if full:
             return None
-        reasons = [seconds for seconds in (next_due_in, self._starts.left or None) if seconds is not None]
+        sources = (next_due_in, self._starts.left or None, self._pauses.resumed_in)
+        reasons = [seconds for seconds in sources if seconds is not None]
         return max(0.0, min(reasons)) if reasons else None
 
     async def _round(
@@ -206,12 +212,14 @@ class WorkDesk:
         queues = list(dict.fromkeys(request.queues))
         if not queues and limit:  # to ask which queues there are would look at the front
             queues = [queue for queue in starts[0] if queue != CANARY_QUEUE]
-        everywhere = not queues and limit > 0
+        if self._pauses.open is not None:
+            queues = self._pauses.open
+        everywhere = not queues and limit > 0 and self._pauses.open is None
         token = new_token()
         rows = await connection.run(
             self._sql["finish_and_claim"],
             now, *ended, queues, everywhere, limit, token, request.lease,
-            request.worker_id, *starts, despite_due,
+            request.worker_id, *starts, despite_due, self._pauses.known,
         )  # fmt: skip
         if limit:
             self._starts.learn(rows[0], time.monotonic() - began)

@@ -1,7 +1,8 @@
 -- Store the success of records that are still held, and hold the next due ones: one round trip, one commit.
 -- $1 now or null, $2 ids, $3 tokens, $4 results; $5 queues, $6 every queue, $7 limit, $8 token, $9 lease in seconds,
 -- $10 worker, and where to begin in each queue: $11 queues, $12 ranks, $13 due times, $14 ids; $15 claim although
--- delayed records are due that have not been made pending: without it nothing is held then. Paused queues are passed over.
+-- delayed records are due that have not been made pending: without it nothing is held then; $16 queues that are paused and
+-- not asked for: where another one is paused nothing is held.
 -- name: finish_and_claim
 with recursive
 clock (at) as (select coalesce($1::timestamptz, now())),
@@ -25,52 +26,34 @@ kept as (
 counted as (
     insert into lq_count (queue, status, n) select queue, 'completed', count(*) from ended group by queue
 ),
-paused (queue, until) as materialized (
-    select queue, until from lq_pause where until is null or until > (select at from clock)
-),
-asked (queue) as (
-    select queue from unnest($5::text[]) as named (queue) where queue <> all(array(select queue from paused))
-),
-delayed (queue) as ( -- jumps from queue to queue where there are pauses: a walk by time would pass all that is due there
-    (
-        select queue from lq_live
-        where status = 'scheduled' and $6::boolean and exists (select from paused) order by queue limit 1
-    )
-    union all
-    select (select queue from lq_live where status = 'scheduled' and queue > delayed.queue order by queue limit 1)
-    from delayed where delayed.queue is not null
-),
-coming (due_at) as (
-    (
-        select due_at from lq_live
-        where status = 'scheduled' and queue <> 'litestar-queues.canary'
-            and $6::boolean and not exists (select from paused)
-        order by due_at, queue limit 1
-    )
-    union all
-    select (
-        select due_at from lq_live where status = 'scheduled' and lq_live.queue = one.queue order by due_at limit 1
-    )
-    from (
-        select queue from asked
-        union all
-        select queue from delayed
-        where queue <> 'litestar-queues.canary' and queue <> all(array(select queue from paused))
-    ) as one
-    union all
-    select until from paused -- then what waits there is due
-    where until is not null and (queue = any($5::text[]) or $6::boolean) and coalesce(
-        ( -- in the order of an index, or the planner may prefer the table
-            select true from lq_live where status = 'pending' and lq_live.queue = paused.queue order by rank, due_at limit 1
-        ),
-        (select true from lq_live where status = 'scheduled' and lq_live.queue = paused.queue order by due_at limit 1)
-    )
-),
 soonest (due_in) as (
-    select extract(epoch from min(due_at) - (select at from clock))::double precision from coming
+    select extract(epoch from least(
+        (
+            select due_at from lq_live
+            where status = 'scheduled' and $6::boolean and queue <> 'litestar-queues.canary'
+            order by due_at, queue limit 1
+        ),
+        ( -- by queue: a walk by time would pass all that is due in others, which may be paused
+            select min(first.due_at)
+            from unnest($5::text[]) as named (queue)
+            cross join lateral (
+                select due_at from lq_live
+                where status = 'scheduled' and lq_live.queue = named.queue order by due_at limit 1
+            ) as first
+        )
+    ) - (select at from clock))::double precision
+),
+pauses (are_news) as (
+    select exists (
+        select from lq_pause where (until is null or until > (select at from clock)) and queue <> all($16::text[])
+    )
 ),
 demand (n) as (
-    select case when $15::boolean or not exists (select 1 from soonest where due_in <= 0) then $7::integer else 0 end
+    select case
+        when (select are_news from pauses) then 0
+        when $15::boolean or not exists (select 1 from soonest where due_in <= 0) then $7::integer
+        else 0
+    end
 ),
 waiting (queue) as ( -- jumps from queue to queue through the index
     (select queue from lq_live where status = 'pending' and $6::boolean order by queue limit 1)
@@ -79,10 +62,9 @@ waiting (queue) as ( -- jumps from queue to queue through the index
     from waiting where waiting.queue is not null
 ),
 wanted (queue) as (
-    select queue from asked
+    select unnest($5::text[])
     union all
-    select queue from waiting
-    where queue <> 'litestar-queues.canary' and queue <> all(array(select queue from paused))
+    select queue from waiting where queue is not null and queue <> 'litestar-queues.canary'
 ),
 picked as materialized (
     select found.*
@@ -125,8 +107,51 @@ select
     array_agg(attempt) as attempt, array_agg(max_attempts) as max_attempts, array_agg(timeout) as timeout,
     array_agg(metadata) as metadata, array_agg(backoff) as backoff, array_agg(execution_backend) as execution_backend,
     array_agg(execution_profile) as execution_profile, array_agg(schedule) as schedule, array_agg(waited) as waited,
-    array_agg(rank) as rank, array_agg(due_at) as due_at, $8::bigint as token
+    array_agg(rank) as rank, array_agg(due_at) as due_at, $8::bigint as token,
+    (select are_news from pauses) as are_news
 from ordered
+
+-- What a claim must know while queues are paused: their names, those of the others of which it may take, and the seconds
+-- until a pause ends behind which records wait. $1 now or null, $2 queues, $3 every queue.
+-- name: look_around_pauses
+with recursive
+clock (at) as (select coalesce($1::timestamptz, now())),
+paused (queue, until) as materialized (
+    select queue, until from lq_pause where until is null or until > (select at from clock)
+),
+waiting (queue) as ( -- jumps from queue to queue through the index
+    (select queue from lq_live where status = 'pending' and $3::boolean order by queue limit 1)
+    union all
+    select (select queue from lq_live where status = 'pending' and queue > waiting.queue order by queue limit 1)
+    from waiting where waiting.queue is not null
+),
+delayed (queue) as (
+    (select queue from lq_live where status = 'scheduled' and $3::boolean order by queue limit 1)
+    union all
+    select (select queue from lq_live where status = 'scheduled' and queue > delayed.queue order by queue limit 1)
+    from delayed where delayed.queue is not null
+),
+wanted (queue) as (
+    select unnest($2::text[])
+    union -- each once
+    select queue from waiting where queue <> 'litestar-queues.canary'
+    union
+    select queue from delayed where queue <> 'litestar-queues.canary'
+)
+select
+    array(select queue from paused) as paused,
+    array(select queue from wanted where queue <> all(array(select queue from paused))) as open,
+    (
+        select extract(epoch from min(until) - (select at from clock))::double precision
+        from paused join wanted using (queue)
+        where coalesce(
+            ( -- in the order of an index, or the planner may prefer the table
+                select true from lq_live
+                where status = 'pending' and lq_live.queue = paused.queue order by rank, due_at limit 1
+            ),
+            (select true from lq_live where status = 'scheduled' and lq_live.queue = paused.queue order by due_at limit 1)
+        )
+    ) as resumed_in
 
 -- Make delayed records of the named queues, or of every queue, pending that are due, unless the queue is paused.
 -- $1 now or null, $2 limit, $3 queues, $4 every queue.
