@@ -21,7 +21,7 @@ from litestar_queues.errors import (
 from litestar_queues.outcomes import Completed
 from litestar_queues.status import TaskStatus
 from litestar_queues.ticks import TickBatch
-from tests.builders import NOON, make_record, make_schedule, make_tick
+from tests.builders import NOON, make_record, make_report, make_schedule, make_tally, make_tick
 from tests.contract.laws import assert_balanced, claim, enqueue, run_one
 from tests.postgres.conftest import Area
 from tests.worker.harness import within
@@ -90,6 +90,14 @@ async def test_a_schema_of_the_release_before_is_brought_up_to_date_with_its_rec
     fresh = Area(area.server, area.driver, area._stack)
     await fresh.open()
     assert await shape(root, area.schema) == await shape(root, fresh.schema)
+
+
+def test_migrations_only_add_so_that_workers_of_the_release_before_go_on() -> None:
+    for dialect in ("postgres", "sqlite"):
+        for migration in load_migrations(dialect)[1:]:
+            code = re.sub(r"--[^\n]*", "", migration.sql)
+            statements = [statement.split() for statement in code.split(";") if statement.strip()]
+            assert {tuple(words[:2]) for words in statements} <= {("create", "table"), ("create", "index")}
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(area: Area, root: Any) -> None:
@@ -173,7 +181,8 @@ async def test_a_prefix_may_be_a_schema_alone_or_any_name_in_it(area: Area, root
     await run_one(backend, Completed(None))
     tables = await root.fetch("select table_name from information_schema.tables where table_schema = $1", area.schema)
     assert {row[0] for row in tables} == {
-        f"queue_of_the_web_app_{name}" for name in ("schema", "live", "done", "count", "schedule", "tick")
+        f"queue_of_the_web_app_{name}"
+        for name in ("schema", "live", "done", "count", "schedule", "tick", "worker", "pause", "tally")
     }
 
 
@@ -227,6 +236,13 @@ async def test_the_grants_of_the_page_let_the_owner_migrate_and_the_app_work(
     for status in (TaskStatus.COMPLETED, TaskStatus.FAILED):
         await backend.prune_many(status, older_than=-1, limit=10)
     await backend.prune_ticks(older_than=-1, limit=10)
+    await backend.report_worker(make_report(), lease=60, tallies=[make_tally(completed=1)])
+    await backend.pause_queue("a")
+    assert await backend.resume_queue("a")
+    assert len(await backend.list_workers()) == len(await backend.list_tallies(seconds=60)) == 1
+    await backend.forget_worker("worker:1")
+    await backend.prune_workers(older_than=-1, limit=10)
+    await backend.prune_tallies(older_than=-100, limit=10)
     await backend.canary_completed_at()
     await assert_balanced(backend)
 

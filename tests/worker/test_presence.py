@@ -22,6 +22,7 @@ from tests.faults.faulty import FaultyBackend
 from tests.worker.harness import Shift, Shop, make_claim, until, until_found
 
 FAST = {"worker_heartbeat_interval": 0.01}
+RARE = {"worker_heartbeat_interval": 600.0, "worker_stale_after": 3600.0}
 
 
 class House:
@@ -69,7 +70,7 @@ async def test_it_tells_now_and_then_what_it_runs() -> None:
 
 
 async def test_it_tells_at_once_that_it_drains_and_is_gone_when_it_has_left() -> None:
-    house = House()
+    house = House(**RARE)
     async with house.shop, Shift(house.shop) as shift:
         await house.shop.service.enqueue(house.task)
         await until(lambda: shift.worker.running)
