@@ -10,10 +10,10 @@ RUN := $(VENV)/bin/
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench soak docs manifests e2e package lock clean
+.PHONY: help demo test test-faults lint bench soak docs manifests e2e package lock clean
 
 help: ## this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 $(READY): pyproject.toml .ci/requirements.txt .ci/setup
 	@PYTHON="$(PYTHON)" sh .ci/setup $(VENV)
@@ -24,6 +24,9 @@ demo: $(READY) ## run the example app: web server, worker and scheduler, as real
 
 test: $(READY) ## run every test; those of the chart where helm is installed
 	@$(RUN)python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(ARGS)
+
+test-faults: $(READY) ## break everything while workers are busy, and prove that no record is lost (ARGS="--seed 7 --only zombies")
+	@$(RUN)python -m tests.ledger $(ARGS)
 
 lint: $(READY) ## check style, types and import contracts
 	@$(RUN)ruff check

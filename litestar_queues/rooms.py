@@ -14,15 +14,24 @@ __all__ = ("Room", "StoreHealth", "pause_after", "sleep_until_set", "wait_for_an
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
+_QUIET = 7.0
+"""Seconds without a failure after which nobody doubts the store any more: every room has tried again by then."""
 
 
 class StoreHealth:
-    """Whether this worker reaches its store; tells each change once, whichever room saw it first."""
+    """Whether this worker reaches its store; tells each change once, whichever room saw it first.
+
+    A store may take reads and no writes: a full disk, a standby. Then one room's success says nothing of another's, so
+    where an outage comes back at once, it lasts until each room that failed has succeeded.
+    """
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
         self._down_since: float | None = None
         self._came_back_at: float | None = None
+        self._failed_at = 0.0
+        self._is_back_again = False
+        self._doubters: set[str] = set()
 
     @property
     def ok(self) -> bool:
@@ -35,17 +44,26 @@ class StoreHealth:
 
     def down(self, room: str, error: Exception) -> None:
         """A room could not reach the store."""
+        self._failed_at = time.monotonic()
         if self._down_since is None:
-            self._down_since = time.monotonic()
+            self._is_back_again = self.came_back_within(_QUIET)
+            self._down_since = self._failed_at
             self._bus.emit(BackendDown(room, error))
+        if self._is_back_again:
+            self._doubters.add(room)
 
     def up(self, room: str, *, asked_at: float | None = None) -> None:
         """A room reached the store; what it had asked before the outage began is no sign that this is over."""
-        if self._down_since is not None and (asked_at is None or asked_at >= self._down_since):
-            self._came_back_at = time.monotonic()
-            seconds = self._came_back_at - self._down_since
-            self._down_since = None
-            self._bus.emit(BackendUp(room, seconds))
+        if self._down_since is None or (asked_at is not None and asked_at < self._down_since):
+            return
+        now = time.monotonic()
+        self._doubters.discard(room)
+        if self._doubters and now - self._failed_at < _QUIET:
+            return
+        seconds = now - self._down_since
+        self._doubters.clear()
+        self._came_back_at, self._down_since = now, None
+        self._bus.emit(BackendUp(room, seconds))
 
 
 class Room(ABC):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.postgres.server import Server
 
-__all__ = ("running_pooler",)
+__all__ = ("Pooler", "running_pooler")
 
 _PORT = 6432
 _SETTINGS = """
@@ -35,23 +35,57 @@ logfile = {folder}/log
 """
 
 
+class Pooler:
+    """One pgbouncer.
+
+    Args:
+        server: Which server it stands before.
+        folder: For its socket.
+    """
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        folder.chmod(0o777)  # as root it runs as another user
+        self.folder = folder
+        self._user = ["-u", server.user] if server.user else []
+        self._settings = folder / "pgbouncer.ini"
+        self._settings.write_text(_SETTINGS.format(server=server.socket_folder, port=_PORT, folder=folder), "utf-8")
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        assert program is not None
+        command = [program, "-q", *self._user, str(self._settings)]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        _wait_for(self.folder / f".s.PGSQL.{_PORT}")
+
+    def stop(self) -> None:
+        """End it and every connection."""
+        self._process.kill()
+        self._process.wait(10)
+
+    def restart(self, away: float) -> None:
+        """End it, and start it after a while."""
+        self.stop()
+        time.sleep(away)
+        (self.folder / f".s.PGSQL.{_PORT}").unlink(missing_ok=True)
+        self.start()
+
+    @property
+    def address(self) -> str:
+        """What stands behind the user in a URL. No setting of a client is let through unseen."""
+        return f"/postgres?host={self.folder}&port={_PORT}"
+
+
 @contextmanager
-def running_pooler(server: Server) -> Iterator[str]:
-    """Start it; gives what stands behind the user in a URL. No setting of a client is let through unseen."""
+def running_pooler(server: Server) -> Iterator[Pooler]:
+    """Start one, until the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="lq-pgbouncer-"))
-    folder.chmod(0o777)  # as root it runs as another user
-    settings = folder / "pgbouncer.ini"
-    settings.write_text(_SETTINGS.format(server=server.socket_folder, port=_PORT, folder=folder), "utf-8")
-    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    assert program is not None
-    user = ["-u", server.user] if server.user else []
-    process = subprocess.Popen([program, "-q", *user, str(settings)], stderr=subprocess.DEVNULL)
+    pooler = Pooler(server, folder)
     try:
-        _wait_for(folder / f".s.PGSQL.{_PORT}")
-        yield f"/postgres?host={folder}&port={_PORT}"
+        yield pooler
     finally:
-        process.terminate()
-        process.wait(10)
+        pooler.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

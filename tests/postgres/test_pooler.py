@@ -33,8 +33,8 @@ pytestmark = pytest.mark.skipif(FOUND is None, reason="pgbouncer is not installe
 
 @pytest.fixture(scope="module")
 def pooler(postgres_server: Server) -> Iterator[str]:
-    with running_pooler(postgres_server) as place:
-        yield place
+    with running_pooler(postgres_server) as running:
+        yield running.address
 
 
 @pytest.fixture

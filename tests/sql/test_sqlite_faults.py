@@ -182,9 +182,22 @@ async def test_a_file_locked_by_another_program_is_waited_for_and_then_reported(
 async def test_a_file_in_a_read_only_folder_cannot_be_written(locked_folder: Path) -> None:
     path = locked_folder / "queue.db"
     text = await refusal(SQLiteBackend(path), BackendUnavailableError, path)
-    assert (
-        "check that this user may write" in text or "check that its folder exists and that this user may write" in text
-    )
+    assert "(it is read-only): check that this user may write" in text
+
+
+async def test_a_file_that_is_read_only_is_not_even_read_or_it_stays_so_for_the_whole_process(
+    backend: SQLiteBackend, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enqueue(backend)
+    other = SQLiteBackend(path)
+    monkeypatch.setattr("litestar_queues.backends.sqlite.file._may_write", lambda _: False)
+    with pytest.raises(BackendUnavailableError, match="it is read-only"):
+        await other.open()
+    monkeypatch.undo()
+    await other.open()
+    await enqueue(other)
+    assert (await other.statistics()).total == 2
+    await other.close()
 
 
 async def test_a_file_cannot_be_made_in_a_read_only_folder(locked_folder: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 from litestar_queues import rooms
 from litestar_queues.backends.memory import MemoryBackend
 from litestar_queues.errors import BackendUnavailableError, SchemaVersionError
-from litestar_queues.events import BackendDown, BackendUp
+from litestar_queues.events import BackendDown, BackendUp, EventBus
 from litestar_queues.worker import Worker
 from tests.faults.faulty import FaultyBackend
-from tests.worker.harness import Shift, Shop, until
+from tests.worker.harness import Shift, Shop, Told, until
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +67,31 @@ async def test_an_outage_of_the_store_is_told_once_however_many_rooms_see_it(mon
             await shop.told.nth(BackendUp)
             assert shift.worker.is_ready
         assert [len(shop.told.all(kind)) for kind in (BackendDown, BackendUp)] == [1, 1]
+
+
+def test_a_store_that_takes_reads_and_no_writes_is_one_outage_and_not_one_for_each_read() -> None:
+    bus = EventBus()
+    told = Told(bus)
+    health = rooms.StoreHealth(bus)
+    error = BackendUnavailableError()
+    for _ in range(5):
+        health.down("claimer", error)
+        health.up("cancel-watch")
+        health.down("pruner", error)
+        health.up("cancel-watch")
+    assert [len(told.all(kind)) for kind in (BackendDown, BackendUp)] == [2, 1]
+    health.up("claimer")
+    assert [len(told.all(kind)) for kind in (BackendDown, BackendUp)] == [2, 1]
+    health.up("pruner")
+    assert [len(told.all(kind)) for kind in (BackendDown, BackendUp)] == [2, 2]
+
+
+def test_a_room_that_fell_silent_does_not_keep_the_outage_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    health = rooms.StoreHealth(EventBus())
+    for _ in range(2):
+        health.down("leases", BackendUnavailableError())
+        health.up("claimer")
+    assert health.ok is False
+    monkeypatch.setattr(rooms, "_QUIET", 0.0)
+    health.up("claimer")
+    assert bool(health.ok) is True

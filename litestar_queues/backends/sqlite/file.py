@@ -69,7 +69,17 @@ class DatabaseFile:
         return connection
 
     def connect_plainly(self, *, create: bool = False) -> sqlite3.Connection:
-        """Connect to the file without a look at its schema."""
+        """Connect to the file without a look at its schema.
+
+        One that may not be written is refused: SQLite would open it for reading, share that among all connections of
+        the process, and keep it so when the disk has long been writable again.
+        """
+        if not create and self.identity() is not None and not _may_write(self._where):
+            msg = (
+                f"sqlite file {self.name} cannot be used now (it is read-only): "
+                "check that this user may write the file and its folder, and how its disk is mounted"
+            )
+            raise BackendUnavailableError(msg)
         address = f"{self.path.as_uri()}?mode={'rwc' if create else 'rw'}"
         connection = sqlite3.connect(address, uri=True, timeout=0, isolation_level=None, cached_statements=256)
         try:
@@ -193,6 +203,10 @@ def _identity(path: str) -> Identity:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _may_write(path: str) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _size(path: Path) -> int:
