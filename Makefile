@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults lint bench soak docs manifests e2e package lock clean
+.PHONY: help demo test test-faults lint bench load soak docs manifests e2e package lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ lint: $(READY) ## check style, types and import contracts
 
 bench: $(READY) ## measure enqueue, claim and finish on this machine
 	@$(RUN)python -m tests.bench $(ARGS)
+
+load: $(READY) ## a million records, a hundred thousand at once, and more; half an hour (ARGS="--small", ARGS="--only million")
+	@$(RUN)python -m tests.ledger.load $(ARGS)
 
 soak: $(READY) ## run workers on PostgreSQL for an hour with cancels, timeouts and drains (ARGS="--minutes 5")
 	@$(RUN)python -m tests.bench.soak $(ARGS)

@@ -137,7 +137,10 @@ def _read_changes(found: Evidence, changes: Iterable[Sequence[Any]]) -> None:
             known = left | kept | {"what": "ended", "overdue": overdue}
         found.changes[record_id].append(Change(**known))
     for record_id, known in leaving.items():
-        found.changes[record_id].append(Change(**known))
+        if [change.what for change in found.changes[record_id]] == ["made"] and known["was"] != "running":
+            del found.changes[record_id]  # taken back in the transaction that made it: its key was taken
+        else:
+            found.changes[record_id].append(Change(**known))
 
 
 def _id(raw: Any) -> UUID:

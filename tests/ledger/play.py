@@ -68,7 +68,7 @@ def _set_up_and_play(scenario: Scenario, kind: str, folder: Path, report: Report
     stack.callback(store.close)
     if scenario.pooler:
         store.add_pooler()  # type: ignore[attr-defined]
-    stage = Stage(folder, store, report.seed, **scenario.settings)
+    stage = Stage(folder, store, seed=report.seed, **scenario.settings)
     stack.callback(stage.close)
     stage.disk = disk or folder
     _play(scenario, stage, report)
@@ -99,6 +99,8 @@ def _play(scenario: Scenario, stage: Stage, report: Report) -> None:
     stage.leave()
     report.broken += [f"a traceback:\n{one.err}" for one in stage.all if "Traceback" in one.err]
     evidence = gather(stage.folder, stage.store.changes(), stage.store.all_rows())
+    if not scenario.rescues and any(row.lost_leases for rows in evidence.rows.values() for row in rows):
+        report.broken.append("records were rescued that should have been given back")
     evidence.ticks, evidence.balance = stage.store.ticks(), stage.store.balance()
     _judge(evidence, well_again, report)
 

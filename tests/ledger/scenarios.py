@@ -33,6 +33,8 @@ class Scenario:
     """The metric that must have moved, summed over the workers alive at the end."""
     disk: int | None = None
     """MiB of a disk of its own for the store."""
+    rescues: bool = True
+    """Records may be rescued; else all are given back."""
     many: bool = False
     """It is not one outage but several."""
     pooler: bool = False
@@ -61,7 +63,7 @@ _DISK, _MEMORY, _CLOCK, _POOLER = ((what,) for what in _THERE)
 SCENARIOS = (
     Scenario(fault=faults.nothing, settings={"completed_retention": 2}),
     Scenario(fault=faults.workers_die, workers=3, says=("taken back from worker",), moves=RESCUED),
-    Scenario(fault=faults.workers_are_told_to_leave, workers=3, says=("drains:", "has drained")),
+    Scenario(fault=faults.workers_are_told_to_leave, workers=3, says=("drains:", "has drained"), rescues=False),
     Scenario(fault=faults.producers_die, producers=3),
     Scenario(fault=faults.zombies, says=("taken back from worker", "were lost"), moves=RESCUED),
     Scenario(fault=faults.blocked_loop, says=("taken back from worker", "the event loop stood still"), moves=RESCUED),

@@ -128,6 +128,8 @@ async def _insert_keyed(
         keys = [record.key for record in left]
         windows = [record.unique_for for record in left]
         made = {row[0] for row in await connection.run(sql["insert_keyed"], *arguments(left), keys, windows)}
+        if made:  # a statement of its own, since it must see what has ended while the insert waited
+            made -= {row[0] for row in await connection.run(sql["withdraw_keyed"], now, list(made))}
         left = [record for record in left if record.id not in made]
         if not left:
             return holders

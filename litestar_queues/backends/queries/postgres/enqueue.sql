@@ -72,12 +72,21 @@ made as (
     cross join clock cross join due
     where not exists (select 1 from lq_done where lq_done.key = new.key and unique_until > clock.at)
         and not exists (select 1 from lq_done where lq_done.id = new.id)
-    order by place -- of two with one key the first is made, whatever the plan
+    -- of two with one key the first is made, whatever the plan; keys in one order, or two producers deadlock
+    order by new.key, place
     on conflict do nothing
     returning id
 ),
 told as (select pg_notify($17::text, $5::text) from (select 1 from made limit 1) as any_made where $17::text is not null)
 select id from made where (select count(*) from told) >= 0 -- or nobody is told
+
+-- Take back those of $2 whose key another ended record holds by its window: it was live when the insert took its snapshot,
+-- and gone when the insert had waited for its key.
+-- name: withdraw_keyed
+delete from lq_live using lq_done
+where lq_live.id = any($2::uuid[]) and lq_done.key = lq_live.key
+    and lq_done.unique_until > coalesce($1::timestamptz, now())
+returning lq_live.id
 
 -- The records that hold keys: live ones, and ended ones within their window; and records of $3 that were made before.
 -- name: find_holders
