@@ -173,7 +173,7 @@ class Stage(Crew):
 
 
 def _free_port() -> int:
-    """One that no client's end of a connection is given, as those of the kernel's own choice may be in the next moment."""
+    """One that the kernel does not give to the end of some connection in the next moment."""
     while True:
         port = random.randrange(20_000, 32_000)
         try:
