@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.bench.lab import Lab
 
-__all__ = ("PEERS", "Peer", "install")
+__all__ = ("PEERS", "Peer", "install", "install_into")
 
 _HERE = Path(__file__).parent
 _PINS = _HERE / "requirements-peers.txt"
@@ -86,7 +86,7 @@ def install(lab: Lab, store: str = "sqlite") -> list[Peer]:
             continue
         placed = replace(peer, folder=lab.cache / "peers" / peer.name)
         try:
-            _install(placed)
+            install_into(placed.folder, placed.packages)
         except (OSError, subprocess.SubprocessError) as error:
             print(f"{peer.title} is left out, it cannot be installed: {error}", file=sys.stderr)
         else:
@@ -94,13 +94,14 @@ def install(lab: Lab, store: str = "sqlite") -> list[Peer]:
     return ready
 
 
-def _install(peer: Peer) -> None:
-    done = peer.folder / "installed.txt"
+def install_into(folder: Path, packages: Sequence[str]) -> None:
+    """Make an environment with these packages as pinned, unless it is there already."""
+    done = folder / "installed.txt"
     pins = _PINS.read_text("utf-8")
     if done.exists() and done.read_text("utf-8") == pins:
         return
-    print(f"installing {peer.title} in {peer.folder}", file=sys.stderr)
-    venv.create(peer.folder, with_pip=True, clear=True)
-    pip = [str(peer.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-c", str(_PINS), *peer.packages], check=True, timeout=_PATIENCE)
+    print(f"installing {', '.join(packages)} in {folder}", file=sys.stderr)
+    venv.create(folder, with_pip=True, clear=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "-c", str(_PINS), *packages], check=True, timeout=_PATIENCE)
     done.write_text(pins, "utf-8")

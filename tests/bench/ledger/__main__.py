@@ -1,0 +1,217 @@
+"""In: nothing. Out: a table of what each library lost, doubled or left lying after a drain, a kill and a zombie."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+
+from tests.bench import peers
+from tests.bench.lab import ROOT
+from tests.bench.postgres import Databases, databases
+
+_HERE = Path(__file__).parent
+_NUMBER = 20
+_TASK, _LONG_TASK = 3.0, 8.0
+_GRACE = 4.0
+"""Seconds from SIGTERM to SIGKILL, as an orchestrator has them."""
+_WAITS = {"default": 100.0, "safest": 30.0}
+"""Seconds in which another worker may put things right: more than every library's own interval by default."""
+_STOPPED = {"default": 75.0, "safest": 10.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """One library, and where its records are."""
+
+    title: str
+    script: str
+    packages: Sequence[str]
+    records: str
+    """Statement that gives ``n`` and the state of each."""
+    held: str
+    """The state of a record that somebody holds."""
+    python: Path = Path(sys.executable)
+
+    def command(self, *arguments: str) -> list[str]:
+        """One of its processes."""
+        if not self.packages:
+            return [str(self.python), "-m", f"tests.bench.ledger.{self.script}", *arguments]
+        return [str(self.python), "-E", str(_HERE / f"{self.script}.py"), *arguments]
+
+
+LIBRARIES = (
+    Library(
+        "litestar-queues, this library", "crew_ours", (),
+        "select (payload::json->0->>0)::int, status from lq_live union all "
+        "select (payload::json->0->>0)::int, status from lq_done",
+        "running",
+    ),
+    Library(
+        "PyPI's litestar-queues 0.12", "crew_litestar_queues", ("litestar-queues", "sqlspec", "asyncpg", "uvloop"),
+        "select (args::json->>0)::int, status from queue_task", "running",
+    ),
+    Library(
+        "procrastinate 3.10", "crew_procrastinate", ("procrastinate", "psycopg", "psycopg-binary", "uvloop"),
+        "select (args->>'n')::int, status::text from procrastinate_jobs where task_name = 'work'", "doing",
+    ),
+)  # fmt: skip
+
+
+class Play:
+    """One fault for one library in one mode."""
+
+    def __init__(self, library: Library, mode: str, url: str, folder: Path) -> None:
+        self.library, self.mode, self._url = library, mode, url
+        self._folder = folder
+        self.notes = folder / "notes"
+        self._stack = ExitStack()
+
+    def start(self, role: str, *arguments: str, seconds: float = _TASK) -> subprocess.Popen[bytes]:
+        """Start one of its processes."""
+        env = os.environ | {"LEDGER_NOTES": str(self.notes), "LEDGER_SECONDS": str(seconds)}
+        log = self._stack.enter_context((self._folder / "log").open("ab"))
+        command = self.library.command(role, self._url, self.mode, *arguments)
+        process = subprocess.Popen(command, cwd=ROOT if not self.library.packages else "/", env=env, stderr=log)
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
+        return process
+
+    def busy(self, seconds: float) -> subprocess.Popen[bytes]:
+        """Enqueue, and start a worker that holds all of them."""
+        assert self.start("fill", str(_NUMBER)).wait(60) == 0, (self._folder / "log").read_text("utf-8")[-1500:]
+        first = self.start("worker", seconds=seconds)
+        deadline = time.monotonic() + 60
+        while len(self.lines("start")) < _NUMBER:
+            assert time.monotonic() < deadline, (self._folder / "log").read_text("utf-8")[-1500:]
+            time.sleep(0.05)
+        return first
+
+    def lines(self, what: str) -> dict[int, list[float]]:
+        """When each task started or ended."""
+        found: dict[int, list[float]] = defaultdict(list)
+        if self.notes.exists():
+            for line in self.notes.read_text("utf-8").splitlines():
+                kind, n, _, at = line.split()
+                if kind == what:
+                    found[int(n)].append(float(at))
+        return found
+
+    def settle(self, seconds: float) -> dict[int, float]:
+        """Wait while others may put things right; gives when each record was first seen to have ended."""
+        ended: dict[int, float] = {}
+        deadline = time.monotonic() + seconds
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            while time.monotonic() < deadline:
+                for n, status in connection.execute(self.library.records.encode()).fetchall():
+                    if status in {"completed", "succeeded"}:
+                        ended.setdefault(n, time.time())
+                time.sleep(0.2)
+        return ended
+
+    def verdict(self, ended: dict[int, float]) -> str:
+        """What became of the records."""
+        ends, starts = self.lines("end"), self.lines("start")
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            states: dict[int, str] = dict(connection.execute(self.library.records.encode()).fetchall())
+        done = sum(status in {"completed", "succeeded"} for status in states.values())
+        held = sum(status == self.library.held for status in states.values())
+        failed = _NUMBER - done - held - sum(status in {"pending", "todo", "scheduled"} for status in states.values())
+        twice = sum(len(at) > 1 for at in ends.values())
+        early = sum(
+            sum(at < when for at in starts[n]) > sum(at < when + 0.3 for at in ends[n]) and len(starts[n]) > 1
+            and max(starts[n]) + _TASK > when + 0.5
+            for n, when in ended.items()
+        )  # fmt: skip
+        return f"{done} done, {held} held by nobody, {failed} failed | {twice} ran to the end twice | {early}"
+
+    def close(self) -> None:
+        """Kill what is left."""
+        self._stack.close()
+
+
+def drain(play: Play) -> dict[int, float]:
+    """SIGTERM to a worker whose tasks take longer than the drain may; after a grace period SIGKILL."""
+    first = play.busy(_LONG_TASK)
+    first.send_signal(signal.SIGTERM)
+    try:
+        first.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        first.kill()
+    play.start("worker")
+    return play.settle(_WAITS[play.mode])
+
+
+def kill(play: Play) -> dict[int, float]:
+    """``kill -9`` of a worker at work."""
+    play.busy(_TASK).kill()
+    play.start("worker")
+    return play.settle(_WAITS[play.mode])
+
+
+def zombie(play: Play) -> dict[int, float]:
+    """A worker that stands still for longer than its lease, and then goes on."""
+    first = play.busy(_TASK)
+    first.send_signal(signal.SIGSTOP)
+    play.start("worker")
+    ended = play.settle(_STOPPED[play.mode])
+    first.send_signal(signal.SIGCONT)
+    return {**play.settle(_WAITS["safest"]), **ended}
+
+
+FAULTS: tuple[Callable[[Play], dict[int, float]], ...] = (drain, kill, zombie)
+
+
+def main() -> int:
+    """Play everything at once, since nearly all of it is waiting."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.ledger", description=__doc__)
+    parser.add_argument("--mode", nargs="+", choices=tuple(_WAITS), default=tuple(_WAITS))
+    options = parser.parse_args()
+    cache = Path(os.environ.get("BENCH_WORK") or Path.home() / ".cache/litestar-queues-bench")
+    with TemporaryDirectory(prefix="lq-peers-") as folder, databases() as made:
+        placed = [_place(library, cache) for library in LIBRARIES]
+        plays = [(fault, library, mode) for mode in options.mode for fault in FAULTS for library in placed]
+        with ThreadPoolExecutor(len(plays)) as pool:
+            lines = list(pool.map(lambda one: _play(one, made, Path(folder)), plays))
+    print("| settings | fault | library | records | ran twice | ended by a holder that had lost it |")
+    print("|---|---|---|---|---|---|", *lines, sep="\n")
+    return 0
+
+
+def _play(one: tuple[Callable[[Play], dict[int, float]], Library, str], made: Databases, folder: Path) -> str:
+    fault, library, mode = one
+    name = f"{fault.__name__}-{library.script}-{mode}"
+    (folder / name).mkdir()
+    play = Play(library, mode, made.plain(made.new()), folder / name)
+    try:
+        verdict = play.verdict(fault(play))
+    except Exception as error:
+        verdict = f"could not be played: {' '.join(str(error).split())[:300]} | |"
+    finally:
+        play.close()
+    print(f"{name}: {verdict}", file=sys.stderr, flush=True)
+    return f"| {mode} | {fault.__name__} | {library.title} | {verdict} |"
+
+
+def _place(library: Library, cache: Path) -> Library:
+    if not library.packages:
+        return library
+    folder = cache / "peers" / f"{library.script}-ledger"
+    peers.install_into(folder, library.packages)
+    return replace(library, python=folder / "bin" / "python")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
