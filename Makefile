@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults lint bench load soak docs manifests e2e package lock clean
+.PHONY: help demo test test-faults lint bench load soak soak-faults docs manifests e2e package lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ load: $(READY) ## a million records, a hundred thousand at once, and more; half 
 
 soak: $(READY) ## run workers on PostgreSQL for an hour with cancels, timeouts and drains (ARGS="--minutes 5")
 	@$(RUN)python -m tests.bench.soak $(ARGS)
+
+soak-faults: $(READY) ## one fault after another for 20 minutes, on both stores at once (ARGS="--soak 60")
+	@$(RUN)python -m tests.ledger --soak 20 $(ARGS)
 
 docs: $(READY) ## check the links and run the code of README and docs
 	@$(RUN)python -m pytest tests/docs $(ARGS)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ("create_backend",)
 
 _DEFAULT_FILE = "queue.db"
+_LEAST_PATIENCE = 5.0
+"""Seconds that a server always has for one operation."""
 _ADAPTERS = {
     "sqlspec.adapters.sqlite.": "sqlite",
     "sqlspec.adapters.aiosqlite.": "sqlite",
@@ -85,7 +87,8 @@ def _postgres(config: QueueConfig, address: Address) -> QueueBackend:
     from litestar_queues.backends.postgres import PostgresBackend
 
     return PostgresBackend(
-        address,
+        # a line that went dead must be given up while there is time to renew the leases on another
+        replace(address, patience=max(_LEAST_PATIENCE, config.worker_stale_after / 2)),
         prefix=config.postgres_prefix,
         migrate_on_start=config.migrate_on_start,
         notifications=config.postgres_notifications,

@@ -9,6 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.ledger.mixture import mixture
 from tests.ledger.play import Report, play
 from tests.ledger.scenarios import SCENARIOS
 from tests.ledger.stage import LEASE
@@ -23,7 +24,7 @@ def main() -> int:
     seed = random.randrange(10_000) if options.seed is None else options.seed
     plays = [
         (scenario, kind)
-        for scenario in SCENARIOS
+        for scenario in ([mixture(options.soak)] if options.soak else SCENARIOS)
         for kind in scenario.stores
         if scenario.name in (options.only or [scenario.name]) and kind in (options.store or [kind])
     ]
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="of every random choice; without it one is drawn and printed")
     parser.add_argument("--only", nargs="+", choices=sorted({one.name for one in SCENARIOS}), metavar="NAME")
     parser.add_argument("--store", nargs="+", choices=["sqlite", "postgres"])
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="one fault after another for so long instead")
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 2, help="scenarios at a time")
     parser.add_argument("--keep", action="store_true", help="keep the folders of side logs")
     return parser

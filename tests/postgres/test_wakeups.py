@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -161,6 +163,29 @@ async def test_a_listener_that_was_ended_listens_again_and_says_both_once(
     await enqueue(backend)
     await until(lambda: ear.woken)
     assert len(await listeners(admin, area)) == 1
+
+
+async def test_a_listener_whose_server_falls_silent_says_so_and_listens_on_another_connection(
+    backend: PostgresBackend, area: Area, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drivers, "_SILENCE", 0.1)
+    monkeypatch.setattr(drivers, "_ANSWER", 0.5)
+    others = [row[0] for row in await admin.fetch(_LISTENERS, LISTENER, [])]
+    ear = Ear(await area.open())
+    pid = int(await until_found(lambda: admin.fetchval(_LISTENERS, LISTENER, others)))
+    await until(lambda: ear.woken)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await until(lambda: len(ear.told) >= 2)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert [error is None for error in ear.told[:2]] == [False, True]
+    ear.woken = 0
+    await enqueue(backend)
+    await until(lambda: ear.woken)
+
+
+_LISTENERS = "select pid from pg_stat_activity where application_name = $1 and pid <> all($2::integer[])"
 
 
 async def test_a_listener_listens_again_after_a_restart_of_the_server(

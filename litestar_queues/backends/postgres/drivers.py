@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -30,6 +30,9 @@ _DRIVERS = ("asyncpg", "psycopg")
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(\d+))?")
 _HIGHEST_PORT = 65_535
 _ENDED = "the server ended the connection"
+_SILENCE = 15.0
+"""Seconds after which a connection that listens asks whether anybody is there: a line that went dead says nothing."""
+_ANSWER = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Address:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     pooled: bool = False
     connect_timeout: float = 10.0
+    patience: float = 30.0
+    """Seconds for one operation; a server that says nothing for longer is treated as one that cannot be reached."""
 
     @classmethod
     def from_url(cls, url: str, *, pooled: bool) -> Address:
@@ -122,6 +127,11 @@ async def connect(address: Address, *, application: str) -> Connection:
         return await _PsycopgConnection.open(address, application)
 
 
+async def _in_time(question: Awaitable[object]) -> None:
+    async with asyncio.timeout(_ANSWER):
+        await question
+
+
 def _readable(url: str) -> bool:
     try:
         parts = urlsplit(url)
@@ -171,7 +181,12 @@ class _AsyncpgConnection(Connection):
         self.raw.add_termination_listener(lambda _: ended.set())
         await self.raw.add_listener(channel, lambda *_: heard())
         heard()
-        await ended.wait()
+        while not ended.is_set():
+            try:
+                async with asyncio.timeout(_SILENCE):
+                    await ended.wait()
+            except TimeoutError:
+                await _in_time(self.run("select 1"))
         raise ConnectionResetError(_ENDED)
 
     @property
@@ -220,8 +235,11 @@ class _PsycopgConnection(Connection):
     async def listen(self, channel: str, heard: Callable[[], None]) -> None:
         await self._cursor.execute(f"listen {channel}")
         heard()
-        async for _ in self.raw.notifies():
-            heard()
+        while not self.is_closed:
+            async for _ in self.raw.notifies(timeout=_SILENCE):
+                heard()
+            await _in_time(self.run("select 1"))
+            heard()  # what is told during a statement may go unheard
         raise ConnectionResetError(_ENDED)
 
     @property

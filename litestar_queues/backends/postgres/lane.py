@@ -16,7 +16,7 @@ T = TypeVar("T")
 Operation = Callable[[Connection], Awaitable[T]]
 
 _PATIENCE = 30.0
-"""Seconds for one operation; a server that hangs longer is treated as one that cannot be reached."""
+"""Most seconds for one operation."""
 
 _TRIES = 3
 """How often an operation is tried that a deadlock or a serialization error undid."""
@@ -83,9 +83,10 @@ class Lane:
 
     async def _patiently(self, operation: Operation[T]) -> T:
         # cut before it is cancelled: psycopg would ask the server to cancel, and wait for its answer
-        cut = asyncio.get_running_loop().call_later(_PATIENCE, self._drop)
+        patience = min(_PATIENCE, self._address.patience)
+        cut = asyncio.get_running_loop().call_later(patience, self._drop)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(patience):
                 return await operation(await self._connected())
         finally:
             cut.cancel()

@@ -29,7 +29,6 @@ _GRACE = 4.0
 """Seconds from SIGTERM to SIGKILL, as an orchestrator has them."""
 _WAITS = {"default": 100.0, "safest": 30.0}
 """Seconds in which another worker may put things right: more than every library's own interval by default."""
-_STOPPED = {"default": 75.0, "safest": 10.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ LIBRARIES = (
     ),
     Library(
         "PyPI's litestar-queues 0.12", "crew_litestar_queues", ("litestar-queues", "sqlspec", "asyncpg", "uvloop"),
-        "select (args::json->>0)::int, status from queue_task", "running",
+        "select (task_args->>0)::int, status from queue_task", "running",
     ),
     Library(
         "procrastinate 3.10", "crew_procrastinate", ("procrastinate", "psycopg", "psycopg-binary", "uvloop"),
@@ -99,14 +98,14 @@ class Play:
             time.sleep(0.05)
         return first
 
-    def lines(self, what: str) -> dict[int, list[float]]:
-        """When each task started or ended."""
-        found: dict[int, list[float]] = defaultdict(list)
+    def lines(self, what: str) -> dict[int, list[tuple[float, str]]]:
+        """When each task started or ended, and in which process."""
+        found: dict[int, list[tuple[float, str]]] = defaultdict(list)
         if self.notes.exists():
             for line in self.notes.read_text("utf-8").splitlines():
-                kind, n, _, at = line.split()
+                kind, n, process, at = line.split()
                 if kind == what:
-                    found[int(n)].append(float(at))
+                    found[int(n)].append((float(at), process))
         return found
 
     def settle(self, seconds: float) -> dict[int, float]:
@@ -130,12 +129,15 @@ class Play:
         held = sum(status == self.library.held for status in states.values())
         failed = _NUMBER - done - held - sum(status in {"pending", "todo", "scheduled"} for status in states.values())
         twice = sum(len(at) > 1 for at in ends.values())
-        early = sum(
-            sum(at < when for at in starts[n]) > sum(at < when + 0.3 for at in ends[n]) and len(starts[n]) > 1
-            and max(starts[n]) + _TASK > when + 0.5
-            for n, when in ended.items()
-        )  # fmt: skip
+        early = sum(self._ended_by_another(starts[n], ends[n], when) for n, when in ended.items())
         return f"{done} done, {held} held by nobody, {failed} failed | {twice} ran to the end twice | {early}"
+
+    @staticmethod
+    def _ended_by_another(starts: list[tuple[float, str]], ends: list[tuple[float, str]], when: float) -> bool:
+        """Whether the process whose run ended last before that was not the one whose run had begun last."""
+        begun = [process for at, process in starts if at < when]
+        ended = [process for at, process in sorted(ends) if at < when]
+        return bool(begun and ended) and begun[-1] != ended[-1]
 
     def close(self) -> None:
         """Kill what is left."""
@@ -162,13 +164,16 @@ def kill(play: Play) -> dict[int, float]:
 
 
 def zombie(play: Play) -> dict[int, float]:
-    """A worker that stands still for longer than its lease, and then goes on."""
+    """A worker stands still until another has begun its tasks anew, and goes on while that one is still at work."""
     first = play.busy(_TASK)
     first.send_signal(signal.SIGSTOP)
-    play.start("worker")
-    ended = play.settle(_STOPPED[play.mode])
+    play.start("worker", seconds=_LONG_TASK)
+    deadline = time.monotonic() + _WAITS[play.mode]
+    while time.monotonic() < deadline and sum(map(len, play.lines("start").values())) < 2 * _NUMBER:
+        time.sleep(0.2)
+    time.sleep(_TASK)
     first.send_signal(signal.SIGCONT)
-    return {**play.settle(_WAITS["safest"]), **ended}
+    return play.settle(_WAITS["safest"])
 
 
 FAULTS: tuple[Callable[[Play], dict[int, float]], ...] = (drain, kill, zombie)
