@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.ledger.sidelog import SideLog
 from tests.ledger.stores import Store
 from tests.process.harness import SCRIPTS, Process, until
 
@@ -151,6 +152,9 @@ class Stage(Crew):
             process.terminate()
         for process in self.producers:
             assert process.ends(60) in {0, -signal.SIGTERM}, process.err
+        log = SideLog(self.folder, "stage")
+        for record_id in self.store.cancel("ledger.endless"):  # whoever would have done it was killed
+            log.write("cancel", id=record_id)
         self.until("every record has ended", lambda: self.store.waiting() == 0)
 
     def leave(self) -> None:
@@ -169,7 +173,7 @@ class Stage(Crew):
             except Exception:
                 return False
 
-        until(what, checked, within=_LONGEST, more=lambda: f"{self.store.kind}: {self.said()}")
+        until(what, checked, within=_LONGEST, more=lambda: f"{self.store.kind}: {self.said()[-3000:]}")
 
 
 def _free_port() -> int:

@@ -12,15 +12,18 @@ import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
 from litestar_queues import QueueConfig
 from litestar_queues.backends import create_backend
+from litestar_queues.backends.base import QueueBackend
+from litestar_queues.records import RecordFilter
 from tests.ledger.proxy import Proxy
 from tests.postgres.pooler import Pooler, running_pooler
 from tests.postgres.server import Server, running_server
@@ -86,16 +89,29 @@ class Store(ABC):
 
     def balance(self) -> dict[str, int]:
         """What the library says."""
+        return dict(self._call(lambda backend: backend.ledger()))
 
-        async def ask() -> dict[str, int]:
+    def cancel(self, task: str) -> list[UUID]:
+        """Cancel every record of the task that has not ended."""
+
+        async def cancel(backend: QueueBackend) -> list[UUID]:
+            records = await backend.list_records(RecordFilter(task=task, limit=1000))
+            ids = [record.id for record in records if not record.status.is_terminal]
+            await backend.cancel_many(ids, include_running=True)
+            return ids
+
+        return list(self._call(cancel))
+
+    def _call(self, work: Callable[[QueueBackend], Coroutine[Any, Any, Any]]) -> Any:
+        async def call() -> Any:
             backend = create_backend(QueueConfig(queue_backend=self.inner_url))
             await backend.open()
             try:
-                return dict(await backend.ledger())
+                return await work(backend)
             finally:
                 await backend.close()
 
-        return asyncio.run(ask())
+        return asyncio.run(call())
 
     def close(self) -> None:
         """End it."""
