@@ -16,6 +16,8 @@ __all__ = ("check",)
 
 _TOLERANCE = 0.05
 """Seconds between the clocks of side logs and store; SQLite's own counts milliseconds."""
+_MOST_LOST_LEASES = 3
+"""The library's default."""
 
 
 def check(evidence: Evidence) -> list[str]:
@@ -143,9 +145,19 @@ def it_is_tried_within_its_limit(evidence: Evidence, record_id: UUID) -> Iterato
         yield f"claimed {claims} times and given back {given_back - spent} times, {limit} attempts are allowed"
 
 
+def it_is_given_up_after_enough_lost_leases(evidence: Evidence, record_id: UUID) -> Iterator[str]:
+    for change in evidence.changes[record_id]:
+        if change.what == "ended" and _is_given_up(change) and change.lost_leases < _MOST_LOST_LEASES:
+            yield f"given up after {change.lost_leases} lost leases"
+
+
 def _ended_without_a_run(change: Change) -> bool:
     """By the rescuer, whose word is the lease; or before it was ever held."""
-    return change.status == "cancelled" or (change.status == "failed" and change.overdue and change.lost_leases > 0)
+    return change.status == "cancelled" or (_is_given_up(change) and change.overdue)
+
+
+def _is_given_up(change: Change) -> bool:
+    return change.status == "failed" and (change.error or "").startswith("LeaseLost")
 
 
 _OVER_ALL = (nothing_acknowledged_is_lost, a_key_has_one_record, a_tick_has_one_record, the_counts_balance)
@@ -158,4 +170,5 @@ _OVER_EACH = (
     it_ran_unless_cancelled,
     only_what_somebody_cancels_is_cancelled,
     it_is_tried_within_its_limit,
+    it_is_given_up_after_enough_lost_leases,
 )

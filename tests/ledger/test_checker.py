@@ -102,6 +102,12 @@ def try_once_more(found: Evidence) -> None:
     found.changes[OTHER][-1] = replace(found.changes[OTHER][-1], old_token=10)
 
 
+def give_up_early(found: Evidence) -> None:
+    found.changes[OTHER][-1] = replace(
+        found.changes[OTHER][-1], overdue=True, lost_leases=1, error="LeaseLost: 1 workers in a row vanished"
+    )
+
+
 def too_many_attempts(found: Evidence) -> None:
     found.rows[OTHER] = [Row("failed", 2, 1, 0)]
 
@@ -129,6 +135,7 @@ def test_a_sound_life_breaks_no_promise() -> None:
         (change(4, status="cancelled"), "which nobody asked for"),
         (try_once_more, "claimed 2 times and given back 0 times, 1 attempts are allowed"),
         (too_many_attempts, "2 attempts, 1 are allowed"),
+        (give_up_early, "given up after 1 lost leases"),
     ],
 )
 def test_a_broken_promise_is_found_and_named(wrong: Callable[[Evidence], None], says: str) -> None:
