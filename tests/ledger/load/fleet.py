@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,7 @@ async def _measure(made: Databases, workers: int, seconds: float) -> list[str]:
     claims = [await _claims(backends[0], f"w:{number}") for number in range(workers)]
     lines, cores, rate = [], 0.0, 0.0
     for kind in KINDS:
-        cost = await _cost(backends, kind.send, claims, seconds)
+        cost = await _cost(made, backends, kind.send, claims, seconds)
         often = workers / kind.every
         lines.append(f"{kind.what}: {cost * 1e6:.0f} us, {often:,.0f} a second, {cost * often:.2f} cores")
         cores, rate = cores + cost * often, rate + often
@@ -90,7 +91,11 @@ async def _claims(backend: PostgresBackend, worker: str) -> list[Held]:
 
 
 async def _cost(
-    backends: Sequence[PostgresBackend], send: Statement, claims: Sequence[Sequence[Held]], seconds: float
+    made: Databases,
+    backends: Sequence[PostgresBackend],
+    send: Statement,
+    claims: Sequence[Sequence[Held]],
+    seconds: float,
 ) -> float:
     """Seconds of the server's processors for one statement."""
 
@@ -102,9 +107,9 @@ async def _cost(
             sent += 1
         return sent
 
-    before = _server_seconds()
+    before = _server_seconds(made)
     sent = await asyncio.gather(*(drive(backend, offset) for offset, backend in enumerate(backends)))
-    return (_server_seconds() - before) / sum(sent)
+    return (_server_seconds(made) - before) / sum(sent)
 
 
 async def _notifications(made: Databases, workers: int, seconds: float) -> str:
@@ -118,7 +123,7 @@ async def _notifications(made: Databases, workers: int, seconds: float) -> str:
         while len(listeners) < number:
             listeners.append(await asyncpg.connect(made.plain(url)))
             await listeners[-1].add_listener(channel, lambda *_: None)
-        costs.append(await _cost([backend], lambda one, *_: one.enqueue_many([make_record()]), [()], seconds))
+        costs.append(await _cost(made, [backend], lambda one, *_: one.enqueue_many([make_record()]), [()], seconds))
     for connection in listeners:
         await connection.close()
     await backend.close()
@@ -127,9 +132,12 @@ async def _notifications(made: Databases, workers: int, seconds: float) -> str:
     return f"an enqueue and its NOTIFY: {shown} listeners; {workers:,} would add {each * workers * 1e3:.0f} ms to each"
 
 
-def _server_seconds() -> float:
+def _server_seconds(made: Databases) -> float:
+    """What this server has used; others run on the machine too."""
+    server = psutil.Process(int((made.server.folder / "postmaster.pid").read_text("utf-8").split()[0]))
     total = 0.0
-    for one in psutil.process_iter(["name", "cpu_times"]):
-        if one.info["name"] == "postgres" and one.info["cpu_times"] is not None:
-            total += one.info["cpu_times"].user + one.info["cpu_times"].system
+    for one in (server, *server.children()):
+        with suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            total += times.user + times.system
     return total
