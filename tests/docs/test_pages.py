@@ -15,7 +15,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w*) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-TARGET = re.compile(r"^([a-z0-9]+):", re.MULTILINE)
+TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
 
 
 def page_id(page: Path) -> str:
@@ -83,5 +83,5 @@ def test_every_program_runs(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
-    named = re.findall(r"(?:`|\$ )make (?:PYTHON=\S+ )?([a-z0-9]+)", page.read_text("utf-8"))
+    named = re.findall(r"(?:`|\$ )make (?:PYTHON=\S+ )?([a-z0-9-]+)", page.read_text("utf-8"))
     assert set(named) - set(TARGET.findall((ROOT / "Makefile").read_text("utf-8"))) == set()

@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=sorted({one.name for one in SCENARIOS}), metavar="NAME")
     parser.add_argument("--store", nargs="+", choices=["sqlite", "postgres"])
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="one fault after another for so long instead")
-    parser.add_argument("--at-once", type=int, default=os.cpu_count() or 2, help="scenarios at a time")
+    parser.add_argument("--at-once", type=int, default=(os.cpu_count() or 2) + 1, help="scenarios at a time")
     parser.add_argument("--keep", action="store_true", help="keep the folders of side logs")
     return parser
 

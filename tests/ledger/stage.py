@@ -85,7 +85,7 @@ class Crew:
         total = 0.0
         for process in self.workers:
             if process.is_running:
-                url = f"http://127.0.0.1:{self._ports[process.pid]}/metrics"
+                url = f"http://127.0.0.1:{self._ports[process.starts().pid]}/metrics"
                 with urllib.request.urlopen(url, timeout=10) as answer:
                     lines = answer.read().decode()
                 found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", lines, re.MULTILINE)
