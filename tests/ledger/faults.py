@@ -23,9 +23,10 @@ from tests.ledger.stage import LEASE, Stage
 from tests.ledger.stores import Postgres, fill
 
 __all__ = (
-    "blocked_loop", "clock_jumps", "connections_end", "disk_full", "failover", "network_cut", "network_half_open",
-    "network_shuffled", "network_slow", "nothing", "out_of_memory", "pooler_restarts", "producers_die", "read_only",
-    "server_crashes", "server_restarts", "workers_are_told_to_leave", "workers_die", "zombies",
+    "blocked_loop", "clock_jumps", "connections_end", "disk_full", "failover", "network_cut", "network_forgets",
+    "network_half_open", "network_shuffled", "network_slow", "nothing", "out_of_memory", "pooler_restarts",
+    "producers_die", "read_only", "server_crashes", "server_restarts", "workers_are_told_to_leave", "workers_die",
+    "zombies",
 )  # fmt: skip
 
 
@@ -177,6 +178,11 @@ def network_slow(stage: Stage) -> None:
 def network_shuffled(stage: Stage) -> None:
     """What different connections say overtakes each other."""
     _weather(stage, "shuffled", 5)
+
+
+def network_forgets(stage: Stage) -> None:
+    """The server does what it is asked, and one answer in twenty is lost on its way, with the connection."""
+    _weather(stage, "forgetful", 6)
 
 
 # the disk

@@ -23,6 +23,7 @@ _BY_STORE: dict[str, tuple[Callable[[Stage], None], ...]] = {
         faults.connections_end,
         faults.network_cut,
         faults.network_half_open,
+        faults.network_forgets,
         faults.network_slow,
         faults.network_shuffled,
         faults.read_only,

@@ -12,11 +12,13 @@ from typing import Any, Literal
 
 __all__ = ("Proxy", "Weather")
 
-Weather = Literal["fair", "cut", "silent", "slow", "shuffled"]
+Weather = Literal["fair", "cut", "silent", "slow", "shuffled", "forgetful"]
 """``silent``: nothing is answered and nothing is refused. ``shuffled``: each piece waits for a time of its own, so that
-what different connections say overtakes each other; within one connection TCP keeps the order, and so does this."""
+what different connections say overtakes each other; within one connection TCP keeps the order, and so does this.
+``forgetful``: the server hears and does what it is asked, and now and then its answer is lost, with the connection."""
 
 _PIECE = 65_536
+_FORGOTTEN = 0.05
 
 
 class Proxy:
@@ -87,7 +89,8 @@ class Proxy:
                 await asyncio.sleep(0.1)
             far, end = await asyncio.open_unix_connection(f"{self.target}/.s.PGSQL.5432")
             is_dead: Callable[[], bool] = lambda: link in self._doomed  # noqa: E731
-            ways = [asyncio.ensure_future(self._pump(*way, is_dead)) for way in ((reader, end), (far, writer))]
+            asks, answers = self._pump(reader, end, is_dead), self._pump(far, writer, is_dead, forgets=True)
+            ways = [asyncio.ensure_future(asks), asyncio.ensure_future(answers)]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -104,12 +107,19 @@ class Proxy:
                     side.transport.abort()
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_dead: Callable[[], bool]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        is_dead: Callable[[], bool],
+        *,
+        forgets: bool = False,
     ) -> None:
         with contextlib.suppress(OSError):
             while piece := await reader.read(_PIECE):
                 while is_dead():  # noqa: ASYNC110 - it never ends
                     await asyncio.sleep(0.1)
+                if forgets and self._weather == "forgetful" and self._random.random() < _FORGOTTEN:
+                    return
                 if self._weather == "slow":
                     await asyncio.sleep(self._random.uniform(0.05, 0.15))
                 elif self._weather == "shuffled":

@@ -76,6 +76,7 @@ SCENARIOS = (
     Scenario(fault=faults.pooler_restarts, stores=POSTGRES, says=OUTAGE, many=True, pooler=True, needs=_POOLER),
     Scenario(fault=faults.network_cut, stores=POSTGRES, says=OUTAGE + DEAF),
     Scenario(fault=faults.network_half_open, stores=POSTGRES, says=OUTAGE),
+    Scenario(fault=faults.network_forgets, stores=POSTGRES, says=OUTAGE, many=True),
     Scenario(fault=faults.network_slow, stores=POSTGRES),
     Scenario(fault=faults.network_shuffled, stores=POSTGRES),
     Scenario(fault=faults.disk_full, stores=("sqlite",), disk=6, says=OUTAGE, needs=_DISK),
