@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from tests.ledger import faults
 from tests.ledger.stage import Stage
+from tests.ledger.stores import small_disk
 
 __all__ = ("OUTAGE", "SCENARIOS", "Scenario")
 
@@ -52,9 +55,18 @@ class Scenario:
         return [what for what in self.needs if not _THERE[what]()]
 
 
+@cache
+def _can_mount() -> bool:
+    try:
+        with small_disk(1):
+            return True
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
 _THERE: dict[str, Callable[[], bool]] = {
-    "root, to mount a small disk": lambda: os.geteuid() == 0,
-    "root and control groups of memory": lambda: os.access("/sys/fs/cgroup/memory", os.W_OK),
+    "the right to mount a small disk": _can_mount,
+    "the right to make a control group of memory": lambda: os.access("/sys/fs/cgroup/memory", os.W_OK),
     "libfaketime": lambda: any(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")),
     "pgbouncer": lambda: shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None,
 }

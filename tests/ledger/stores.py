@@ -222,13 +222,16 @@ class Postgres(Store):
 
 @contextlib.contextmanager
 def small_disk(mebibytes: int) -> Any:
-    """A file system of its own in memory; only root may mount one."""
+    """A file system of its own in memory, where this user may mount one."""
     folder = Path(tempfile.mkdtemp(prefix="lq-disk-"))
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0777", "tmpfs", str(folder)], check=True)
     try:
-        yield folder
+        options = ["-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0777"]
+        subprocess.run(["mount", *options, "tmpfs", str(folder)], check=True, capture_output=True)
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=False)
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=False)
         shutil.rmtree(folder, ignore_errors=True)
 
 
