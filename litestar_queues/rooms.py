@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from abc import ABC, abstractmethod
@@ -21,47 +22,60 @@ _QUIET = 7.0
 class StoreHealth:
     """Whether this worker reaches its store; tells each change once, whichever room saw it first.
 
-    A store may take reads and no writes: a full disk, a standby. Then one room's success says nothing of another's, so
-    where an outage comes back at once, it lasts until each room that failed has succeeded.
+    A store may take reads and no writes: a full disk, a standby. Then one room's success says nothing of another's, nor
+    of its own next statement. So an outage that comes back at once lasts until each room that failed has succeeded,
+    and where one of them then fails again, until none has failed for a while.
     """
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
         self._down_since: float | None = None
         self._came_back_at: float | None = None
+        self._answers_since: float | None = -math.inf
         self._failed_at = 0.0
-        self._is_back_again = False
-        self._doubters: set[str] = set()
+        self._is_back_again = self._relapsed = False
+        self._failing: set[str] = set()
+        self._recovered: set[str] = set()
 
     @property
     def ok(self) -> bool:
-        """Whether the last statement of any room got through."""
+        """Whether no outage is under way."""
         return self._down_since is None
 
-    def came_back_within(self, seconds: float) -> bool:
-        """Whether an outage ended so short a time ago."""
+    def fails_or_failed_within(self, seconds: float) -> bool:
+        """Whether statements fail now, or have got through again for less than so many seconds."""
+        return self._answers_since is None or time.monotonic() - self._answers_since < seconds
+
+    def _came_back_within(self, seconds: float) -> bool:
         return self._came_back_at is not None and time.monotonic() - self._came_back_at < seconds
 
     def down(self, room: str, error: Exception) -> None:
         """A room could not reach the store."""
         self._failed_at = time.monotonic()
+        self._answers_since = None
         if self._down_since is None:
-            self._is_back_again = self.came_back_within(_QUIET)
-            self._down_since = self._failed_at
+            self._is_back_again = self._came_back_within(_QUIET)
+            if not self._is_back_again:
+                self._recovered.clear()
+            self._down_since, self._relapsed = self._failed_at, False
+            self._failing.clear()
             self._bus.emit(BackendDown(room, error))
-        if self._is_back_again:
-            self._doubters.add(room)
+        self._failing.add(room)
+        self._relapsed = self._relapsed or room in self._recovered
 
     def up(self, room: str, *, asked_at: float | None = None) -> None:
         """A room reached the store; what it had asked before the outage began is no sign that this is over."""
         if self._down_since is None or (asked_at is not None and asked_at < self._down_since):
             return
         now = time.monotonic()
-        self._doubters.discard(room)
-        if self._doubters and now - self._failed_at < _QUIET:
+        self._answers_since = now if self._answers_since is None else self._answers_since
+        self._failing.discard(room)
+        if self._is_back_again:
+            self._recovered.add(room)
+        doubtful = self._relapsed or (self._is_back_again and self._failing)
+        if doubtful and now - self._failed_at < _QUIET:
             return
         seconds = now - self._down_since
-        self._doubters.clear()
         self._came_back_at, self._down_since = now, None
         self._bus.emit(BackendUp(room, seconds))
 

@@ -52,7 +52,7 @@ class Rescuer(Room):
     @property
     def is_idle(self) -> bool:
         """After an outage as long as a lease every lease has run out: living workers are let renew theirs first."""
-        return not self.health.ok or self.health.came_back_within(self.interval)
+        return self.health.fails_or_failed_within(self.interval)
 
     async def run_once(self) -> float | None:
         """Take back what is lost; a full batch means that there may be more."""

@@ -86,6 +86,21 @@ def test_a_store_that_takes_reads_and_no_writes_is_one_outage_and_not_one_for_ea
     assert [len(told.all(kind)) for kind in (BackendDown, BackendUp)] == [2, 2]
 
 
+def test_a_room_that_fails_and_succeeds_in_turns_is_one_outage_until_none_has_failed_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bus = EventBus()
+    told = Told(bus)
+    health = rooms.StoreHealth(bus)
+    for _ in range(5):  # a claim that finds nothing succeeds on a full disk
+        health.down("claimer", BackendUnavailableError())
+        health.up("claimer")
+    assert [len(told.all(kind)) for kind in (BackendDown, BackendUp)] == [3, 2]
+    monkeypatch.setattr(rooms, "_QUIET", 0.0)
+    health.up("claimer")
+    assert [len(told.all(kind)) for kind in (BackendDown, BackendUp)] == [3, 3]
+
+
 def test_a_room_that_fell_silent_does_not_keep_the_outage_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     health = rooms.StoreHealth(EventBus())
     for _ in range(2):
