@@ -152,6 +152,7 @@ def test_a_line_that_is_torn_by_the_end_of_its_process_is_left_out(tmp_path: Pat
 
 
 @pytest.mark.process
+@pytest.mark.timeout(180)  # it waits for up to 100 s before it says what it waits for in vain
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
 def test_workers_that_are_killed_lose_nothing_and_double_nothing(store: str) -> None:
     (scenario,) = (one for one in SCENARIOS if one.name == "workers-die")
