@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ("create_backend",)
 
 _DEFAULT_FILE = "queue.db"
-_LEAST_PATIENCE = 5.0
-"""Seconds that a server always has for one operation."""
+_LEAST_PATIENCE, _MOST_PATIENCE = 5.0, 30.0
+"""Seconds that a server has for one operation."""
 _ADAPTERS = {
     "sqlspec.adapters.sqlite.": "sqlite",
     "sqlspec.adapters.aiosqlite.": "sqlite",
@@ -88,7 +88,7 @@ def _postgres(config: QueueConfig, address: Address) -> QueueBackend:
 
     return PostgresBackend(
         # a line that went dead must be given up while there is time to renew the leases on another
-        replace(address, patience=max(_LEAST_PATIENCE, config.worker_stale_after / 2)),
+        replace(address, patience=min(_MOST_PATIENCE, max(_LEAST_PATIENCE, config.worker_stale_after / 2))),
         prefix=config.postgres_prefix,
         migrate_on_start=config.migrate_on_start,
         notifications=config.postgres_notifications,

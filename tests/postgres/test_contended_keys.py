@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
-from litestar_queues.backends.postgres import PostgresBackend
+from litestar_queues.backends.postgres import Address, PostgresBackend, drivers
+from litestar_queues.backends.postgres.enqueue import insert
+from litestar_queues.backends.postgres.statements import Statements
 from tests.builders import make_record
 from tests.postgres.conftest import Area, blocked_pid
 from tests.worker.harness import until_found
@@ -37,6 +40,17 @@ async def test_a_holder_that_ends_while_an_enqueue_waits_for_its_key_still_holds
     assert other.created
     assert (second.id, second.created) == (holder.id, False)
     assert (await backend.ledger())["live"] == 1
+
+
+async def test_a_transaction_whose_client_vanished_gives_its_keys_back(backend: PostgresBackend, area: Area) -> None:
+    address = Address.from_url(area.server.url(area.driver), pooled=False)
+    vanished = await drivers.connect(replace(address, patience=0.5), application="vanished")
+    sql = Statements(area.prefix)
+    await vanished.run("begin")
+    await insert(vanished, sql, [make_record(key="k")], now=None, channel=None)
+    (mine,) = await backend.enqueue_many([make_record(key="k")])  # waits for the other to end
+    assert mine.created
+    vanished.cut()
 
 
 async def test_keys_are_taken_in_one_order_whatever_the_order_of_the_call(

@@ -127,6 +127,11 @@ async def connect(address: Address, *, application: str) -> Connection:
         return await _PsycopgConnection.open(address, application)
 
 
+def _settings(address: Address) -> dict[str, str]:
+    # where the line went dead within a transaction, nobody but the server can end it, and it holds keys until then
+    return _SETTINGS | {"idle_in_transaction_session_timeout": str(round(address.patience * 1000))}
+
+
 async def _in_time(question: Awaitable[object]) -> None:
     async with asyncio.timeout(_ANSWER):
         await question
@@ -162,7 +167,9 @@ class _AsyncpgConnection(Connection):
         asyncpg = _import("asyncpg")
         options = dict(address.options)
         settings = (
-            {"application_name": application} if address.pooled else _SETTINGS | {"application_name": application}
+            {"application_name": application}
+            if address.pooled
+            else _settings(address) | {"application_name": application}
         )
         settings |= options.pop("server_settings", None) or {}
         if address.pooled:
@@ -211,7 +218,9 @@ class _PsycopgConnection(Connection):
         options = dict(address.options)
         if not address.pooled:
             given = options.get("options", "")
-            options["options"] = " ".join([given, *(f"-c {name}={value}" for name, value in _SETTINGS.items())]).strip()
+            options["options"] = " ".join(
+                [given, *(f"-c {name}={value}" for name, value in _settings(address).items())]
+            ).strip()
         options["application_name"] = application
         raw = await psycopg.AsyncConnection.connect(
             address.dsn or "",
