@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litestar_queues.errors import QueueConfigurationError
 from litestar_queues.events import QueueEventConfig
 from litestar_queues.settings import SETTINGS, from_environment
+
+if TYPE_CHECKING:
+    from litestar_queues.dashboard import DashboardConfig
 
 __all__ = ("ENV_PREFIX", "QueueConfig")
 
@@ -117,6 +120,8 @@ class QueueConfig:
 
     event_config: QueueEventConfig = field(default_factory=QueueEventConfig)
     """Where task lifecycle, progress and log events go."""
+    dashboard: DashboardConfig | None = None
+    """Web page on the queues, in the app. ``None``: off."""
 
     def __post_init__(self) -> None:
         for item in fields(self):

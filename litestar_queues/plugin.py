@@ -62,6 +62,10 @@ class QueuePlugin(InitPlugin, CLIPlugin):
         )
         app_config.signature_namespace.setdefault("QueueService", QueueService)
         app_config.state[self.config.queue_service_state_key] = service
+        if self.config.dashboard is not None:
+            from litestar_queues.dashboard.routes import dashboard_router
+
+            app_config.route_handlers = [*app_config.route_handlers, dashboard_router(service, self.config.dashboard)]
         app_config.lifespan = [*app_config.lifespan, self._lifespan]
         return app_config
 

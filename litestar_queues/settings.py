@@ -194,5 +194,11 @@ SETTINGS: Final[dict[str, Setting]] = {
         import_attribute,
         lambda value: hasattr(value, "sink"),
     ),
+    "dashboard": Setting(
+        "a DashboardConfig (in the environment module:attribute)",
+        import_attribute,
+        lambda value: hasattr(value, "guards"),
+        optional=True,
+    ),
 }
 """One entry per field of :class:`~litestar_queues.config.QueueConfig`, in its order."""

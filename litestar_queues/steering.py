@@ -10,7 +10,7 @@ from uuid import UUID
 
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.fleet import QueuePause, Tally, WorkerRow
-from litestar_queues.records import QueuedTaskRecord, QueueStatistics, RecordFilter
+from litestar_queues.records import QueueDepth, QueuedTaskRecord, QueueStatistics, RecordFilter
 from litestar_queues.status import TERMINAL, TaskStatus
 from litestar_queues.ticks import ScheduleRow
 
@@ -97,6 +97,11 @@ class Steering(ABC):
         """Counts of stored records by state."""
         await self.open()
         return await self.backend.statistics(queue)
+
+    async def queue_depths(self) -> Sequence[QueueDepth]:
+        """Live records of each queue that has any, by name; their cost does not grow with history."""
+        await self.open()
+        return await self.backend.queue_depths()
 
     async def canary_health(self) -> datetime | None:
         """When the canary task last completed."""

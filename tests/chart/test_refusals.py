@@ -18,6 +18,7 @@ pytestmark = pytest.mark.chart
 SCHEMA = json.loads((CHART / "values.schema.json").read_text("utf-8"))
 VALUES = load_all((CHART / "values.yaml").read_text("utf-8"))[0]
 SET_BY_THE_CHART = {
+    "dashboard",  # code, not a setting
     "event_config",  # code, not a setting
     "health_file",
     "health_host",

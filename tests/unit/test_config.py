@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from litestar_queues.config import ENV_PREFIX, QueueConfig
+from litestar_queues.dashboard import DashboardConfig
 from litestar_queues.errors import QueueConfigurationError
 from litestar_queues.events import QueueEventConfig
 from litestar_queues.settings import SETTINGS, import_attribute
 
 NAMES = [item.name for item in fields(QueueConfig)]
 SEVEN_DAYS, THIRTY_DAYS = 7 * 86_400.0, 30 * 86_400.0
+
+DASHBOARD = DashboardConfig(allow_unguarded=True)
 
 FROM_ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "queue_backend": ("sqlite:///work.db", "sqlite:///work.db"),
@@ -55,6 +58,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "health_port": ("9000", 9000),
     "health_file": ("/run/health.json", "/run/health.json"),
     "event_config": ("queue_settings:events", QueueEventConfig()),
+    "dashboard": ("queue_settings:dashboard", DASHBOARD),
 }
 
 WRONG: dict[str, tuple[Any, ...]] = {
@@ -94,13 +98,14 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "health_port": (-1, 65_536, "9000"),
     "health_file": ("", 5),
     "event_config": ("log", None),
+    "dashboard": ("/queues", True),
 }
 
 
 @pytest.fixture(autouse=True)
 def a_module_for_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("queue_settings")
-    vars(module).update(resolve=len, events=QueueEventConfig())
+    vars(module).update(resolve=len, events=QueueEventConfig(), dashboard=DASHBOARD)
     monkeypatch.setitem(__import__("sys").modules, "queue_settings", module)
 
 
@@ -146,6 +151,7 @@ def test_every_wrong_value_is_refused_by_the_name_of_its_field(name: str, value:
         ("task_dependency_resolver", "queue_settings:missing"),
         ("task_dependency_resolver", "no_such_module:resolve"),
         ("event_config", "queue_settings:resolve"),
+        ("dashboard", "queue_settings:resolve"),
     ],
 )
 def test_a_wrong_text_is_refused_by_the_name_of_its_variable(
