@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from litestar import Litestar
 
@@ -22,9 +23,17 @@ FOLDER = Path(os.environ.get("LEDGER_FOLDER", "."))
 """Where side logs lie, and the files by which a scenario steers its tasks."""
 
 
-@cache
+_one_at_a_time = Lock()
+
+
 def log() -> SideLog:
-    """The side log of this worker."""
+    """The side log of this worker, made by its first run; runs in threads may begin together."""
+    with _one_at_a_time:
+        return _log()
+
+
+@cache
+def _log() -> SideLog:
     return SideLog(FOLDER, "worker")
 
 
