@@ -13,7 +13,8 @@ __all__ = ("WORKER_STATES", "QueuePause", "Tally", "WorkerReport", "WorkerRow", 
 WORKER_STATES = ("working", "draining", "lost")
 
 
-class WorkerReport(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReport:
     """What a worker tells of itself."""
 
     worker_id: str
@@ -32,18 +33,9 @@ class WorkerReport(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerRow:
+class WorkerRow(WorkerReport):
     """A worker as it is stored: what it told last, and whether it still tells."""
 
-    worker_id: str
-    host: str
-    pid: int
-    version: str
-    queues: tuple[str, ...]
-    max_concurrency: int
-    running: int
-    draining: bool
-    started_at: datetime
     seen_at: datetime
     """When it last told, by the store's clock."""
     alive: bool

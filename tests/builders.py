@@ -72,7 +72,7 @@ def make_tick(at: datetime = NOON, schedule: str = "report", **changes: Any) -> 
 def make_report(worker_id: str = "worker:1", **changes: Any) -> WorkerReport:
     """What a worker of every queue tells that has just begun."""
     plain = {"host": "host", "pid": 7, "version": "1.2.3", "queues": (), "max_concurrency": 8, "running": 0}
-    return WorkerReport(worker_id, **{**plain, "draining": False, "started_at": NOON, **changes})
+    return WorkerReport(worker_id=worker_id, **{**plain, "draining": False, "started_at": NOON, **changes})
 
 
 def make_tally(queue: str = "default", wait: int = 0, duration: int = 0, **counts: int) -> Tally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 
 from litestar_queues.backends.base import QueueBackend
@@ -26,7 +27,7 @@ async def test_a_worker_is_stored_as_it_told(backend: QueueBackend, clock: FakeC
     report = make_report(queues=("mails", "Ünïcode, [2]"), running=3, draining=True)
     clock.advance(5)
     await backend.report_worker(report, lease=60)
-    row = WorkerRow(**report._asdict(), seen_at=NOON + timedelta(seconds=5), alive=True)
+    row = WorkerRow(**asdict(report), seen_at=NOON + timedelta(seconds=5), alive=True)
     assert list(await backend.list_workers()) == [row]
     assert row.state == "draining"
 
@@ -39,7 +40,7 @@ async def test_what_it_tells_later_takes_the_place_of_what_it_told_before(
     later = make_report(running=8, draining=True, queues=("a",), max_concurrency=9, version="2", pid=8, host="other")
     await backend.report_worker(later, lease=60)
     (row,) = await backend.list_workers()
-    assert row == WorkerRow(**later._asdict(), seen_at=NOON + timedelta(seconds=10), alive=True)
+    assert row == WorkerRow(**asdict(later), seen_at=NOON + timedelta(seconds=10), alive=True)
 
 
 async def test_workers_come_by_host_and_then_by_id(backend: QueueBackend) -> None:

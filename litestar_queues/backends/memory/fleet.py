@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from itertools import islice
 
 from litestar_queues.backends.base import QueueBackend
@@ -41,7 +42,7 @@ class Fleet:
     def workers(self, now: int) -> list[WorkerRow]:
         """All workers by host and id."""
         rows = [
-            WorkerRow(**report._asdict(), seen_at=from_micros(seen_at), alive=lease_until > now)
+            WorkerRow(**asdict(report), seen_at=from_micros(seen_at), alive=lease_until > now)
             for report, seen_at, lease_until in self._workers.values()
         ]
         return sorted(rows, key=lambda row: (row.host, row.worker_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,12 @@ class PostgresFleet(QueueBackend):
     async def _run(self, name: str, *arguments: Any) -> Sequence[Sequence[Any]]: ...
 
     async def report_worker(self, report: WorkerReport, *, lease: float, tallies: Sequence[Tally] = ()) -> None:
-        worker_id, host, pid, version, queues, *rest = report
         columns: list[list[Any]] = [[], [], [], [], [], [], []]
         for _, *counts, waits, durations in by_queue(tallies):
             for column, value in zip(columns, (*counts, _as_array(waits), _as_array(durations)), strict=True):
                 column.append(value)
-        named = [worker_id, host, pid, version, list(queues), *rest, float(lease)]
-        await self._run("report_worker", self._now(), *named, *columns)
+        named = {**asdict(report), "queues": list(report.queues), "lease": float(lease)}
+        await self._run("report_worker", self._now(), *named.values(), *columns)
 
     async def forget_worker(self, worker_id: str) -> None:
         await self._run("forget_worker", worker_id)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Awaitable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
@@ -67,7 +68,7 @@ class SQLiteFleet(QueueBackend):
 
 def _report(work: Work, report: WorkerReport, *, lease: float, tallies: Sequence[Tally]) -> None:
     row = {
-        **report._asdict(),
+        **asdict(report),
         "queues": _as_json(report.queues),
         "started_at": to_micros(report.started_at),
         "now": work.now,
