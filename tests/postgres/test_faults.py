@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from litestar_queues.backends.postgres import PostgresBackend
-from litestar_queues.backends.postgres import lane as lane_module
 from litestar_queues.errors import BackendUnavailableError
 from litestar_queues.events import BackendDown, BackendUp, ListenerDown, ListenerUp, RoomFailed
 from litestar_queues.outcomes import Completed, Completion, Failed
@@ -207,7 +206,8 @@ async def test_a_server_that_hangs_is_treated_as_one_that_cannot_be_reached(
     }
     await calls[lane]()
     (pid,) = await pids(admin, lane, area)
-    monkeypatch.setattr(lane_module, "_PATIENCE", 0.3)
+    lanes = {one._name: one for one in (backend._lane, backend._work_lane, backend._enqueue_lane)}
+    monkeypatch.setattr(lanes[lane], "patience", 0.3)
     os.kill(pid, signal.SIGSTOP)
     try:
         async with within(3):

@@ -128,6 +128,9 @@ async def connect(address: Address, *, application: str) -> Connection:
 
 
 def _settings(address: Address) -> dict[str, str]:
+    """What a session of ours is to keep to; behind a pooler there is none."""
+    if address.pooled:
+        return {}
     # where the line went dead within a transaction, nobody but the server can end it, and it holds keys until then
     return _SETTINGS | {"idle_in_transaction_session_timeout": str(round(address.patience * 1000))}
 
@@ -166,11 +169,7 @@ class _AsyncpgConnection(Connection):
     async def open(cls, address: Address, application: str) -> _AsyncpgConnection:
         asyncpg = _import("asyncpg")
         options = dict(address.options)
-        settings = (
-            {"application_name": application}
-            if address.pooled
-            else _settings(address) | {"application_name": application}
-        )
+        settings = _settings(address) | {"application_name": application}
         settings |= options.pop("server_settings", None) or {}
         if address.pooled:
             options["statement_cache_size"] = 0
@@ -216,11 +215,8 @@ class _PsycopgConnection(Connection):
     async def open(cls, address: Address, application: str) -> _PsycopgConnection:
         psycopg = _import("psycopg")
         options = dict(address.options)
-        if not address.pooled:
-            given = options.get("options", "")
-            options["options"] = " ".join(
-                [given, *(f"-c {name}={value}" for name, value in _settings(address).items())]
-            ).strip()
+        if settings := [f"-c {name}={value}" for name, value in _settings(address).items()]:
+            options["options"] = " ".join([options.get("options", ""), *settings]).strip()
         options["application_name"] = application
         raw = await psycopg.AsyncConnection.connect(
             address.dsn or "",

@@ -15,8 +15,8 @@ __all__ = ("Lane", "Operation")
 T = TypeVar("T")
 Operation = Callable[[Connection], Awaitable[T]]
 
-_PATIENCE = 30.0
-"""Most seconds for one operation."""
+_LAST_PATIENCE = 30.0
+"""Seconds for what has begun when the lane is closed."""
 
 _TRIES = 3
 """How often an operation is tried that a deadlock or a serialization error undid."""
@@ -35,6 +35,8 @@ class Lane:
 
     def __init__(self, address: Address, name: str) -> None:
         self._address = address
+        self.patience = address.patience
+        """Seconds for one operation."""
         self._name = name
         self._turn = asyncio.Lock()
         self._connection: Connection | None = None
@@ -57,7 +59,7 @@ class Lane:
         """Let what has begun end, then leave."""
         self._closed = True
         if self._running:
-            await asyncio.wait(set(self._running), timeout=_PATIENCE)
+            await asyncio.wait(set(self._running), timeout=_LAST_PATIENCE)
         connection, self._connection = self._connection, None
         if connection is not None and not connection.is_closed:
             try:
@@ -83,10 +85,9 @@ class Lane:
 
     async def _patiently(self, operation: Operation[T]) -> T:
         # cut before it is cancelled: psycopg would ask the server to cancel, and wait for its answer
-        patience = min(_PATIENCE, self._address.patience)
-        cut = asyncio.get_running_loop().call_later(patience, self._drop)
+        cut = asyncio.get_running_loop().call_later(self.patience, self._drop)
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(self.patience):
                 return await operation(await self._connected())
         finally:
             cut.cancel()
