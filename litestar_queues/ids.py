@@ -39,12 +39,9 @@ def new_id() -> UUID:
     if micros <= _last_micros:
         micros = _last_micros + 1
     _last_micros = micros
-    millis, rest = divmod(micros, 1000)
-    # small numbers first: the shifts of the large one cost most
-    above = (millis << 16) | _VERSION_7 | (rest << 12) // 1000
     # the constructor checks what is known here, which takes twice as long as all the rest
     made: UUID = _bare(UUID)
-    _set_int(made, (above << 64) | _VARIANT | _random_bits(_RANDOM_BITS))
+    _set_int(made, _least_at(micros) | _random_bits(_RANDOM_BITS))
     _set_is_safe(made, _UNKNOWN)
     return made
 
@@ -55,8 +52,13 @@ def first_id_at(moment: datetime) -> UUID:
     Raises:
         ValueError: The time has no zone.
     """
-    millis, rest = divmod(max(0, to_micros(moment)), 1000)
-    return UUID(int=(((millis << 16) | _VERSION_7 | (rest << 12) // 1000) << 64) | _VARIANT)
+    return UUID(int=_least_at(max(0, to_micros(moment))))
+
+
+def _least_at(micros: int) -> int:
+    millis, rest = divmod(micros, 1000)
+    # small numbers first: the shifts of the large one cost most
+    return ((millis << 16 | _VERSION_7 | (rest << 12) // 1000) << 64) | _VARIANT
 
 
 def new_token() -> int:
