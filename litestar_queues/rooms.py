@@ -30,7 +30,7 @@ class StoreHealth:
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
         self._down_since: float | None = None
-        self._came_back_at: float | None = None
+        self._came_back_at = -math.inf
         self._answers_since: float | None = -math.inf
         self._failed_at = 0.0
         self._is_back_again = self._relapsed = False
@@ -46,15 +46,12 @@ class StoreHealth:
         """Whether statements fail now, or have got through again for less than so many seconds."""
         return self._answers_since is None or time.monotonic() - self._answers_since < seconds
 
-    def _came_back_within(self, seconds: float) -> bool:
-        return self._came_back_at is not None and time.monotonic() - self._came_back_at < seconds
-
     def down(self, room: str, error: Exception) -> None:
         """A room could not reach the store."""
         self._failed_at = time.monotonic()
         self._answers_since = None
         if self._down_since is None:
-            self._is_back_again = self._came_back_within(_QUIET)
+            self._is_back_again = self._failed_at - self._came_back_at < _QUIET
             if not self._is_back_again:
                 self._recovered.clear()
             self._down_since, self._relapsed = self._failed_at, False

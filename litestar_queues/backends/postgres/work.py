@@ -212,9 +212,9 @@ class WorkDesk:
         queues = list(dict.fromkeys(request.queues))
         if not queues and limit:  # to ask which queues there are would look at the front
             queues = [queue for queue in starts[0] if queue != CANARY_QUEUE]
+        everywhere = not queues and limit > 0
         if self._pauses.open is not None:
-            queues = self._pauses.open
-        everywhere = not queues and limit > 0 and self._pauses.open is None
+            queues, everywhere = self._pauses.open, False
         token = new_token()
         rows = await connection.run(
             self._sql["finish_and_claim"],
