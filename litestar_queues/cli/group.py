@@ -1,0 +1,54 @@
+"""In: the words behind ``litestar queues``. Out: the group of its commands, whose errors are one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+
+from litestar_queues.errors import QueueError
+
+__all__ = ("fail", "queues", "tell")
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Tell what is expected to go wrong at times in one line on stderr, whatever formatter the group above has."""
+    try:
+        yield
+    except click.UsageError as error:
+        usage = f"; see `{error.ctx.command_path} --help`" if error.ctx is not None else ""
+        fail(f"{error.format_message().rstrip('.')}{usage}", error.exit_code)
+    except click.ClickException as error:
+        fail(error.format_message(), error.exit_code)
+    except QueueError as error:
+        fail(str(error), 1)
+
+
+def fail(text: str, code: int) -> NoReturn:
+    """End with one line about what is wrong."""
+    click.echo(f"Error: {' '.join(text.split())}", err=True)
+    raise click.exceptions.Exit(code)
+
+
+def tell(text: str, code: int) -> NoReturn:
+    """End with an answer, which goes to stderr where it is not the hoped-for one."""
+    click.echo(text, err=code != 0)
+    raise click.exceptions.Exit(code)
+
+
+class _Group(click.Group):
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _one_line_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _one_line_errors():
+            return super().invoke(ctx)
+
+
+@click.group(cls=_Group)
+def queues() -> None:
+    """Run workers and look after their queues."""

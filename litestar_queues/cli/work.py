@@ -1,0 +1,106 @@
+"""In: ``litestar queues run``, ``exporter`` and ``migrate``. Out: what works for as long as it is let, or once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from litestar_queues.cli.app import app_and_plugin, queue_service
+from litestar_queues.cli.group import queues, tell
+from litestar_queues.cli.options import queue_names, seconds
+
+
+@queues.command()
+@click.option(
+    "--queue",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    callback=queue_names,
+    help="Claim only from this queue; may be given several times.",
+)
+@click.option("--max-concurrency", type=click.IntRange(min=1), metavar="N", help="Tasks at a time.")
+@click.option(
+    "--drain-timeout",
+    type=float,
+    metavar="SECONDS",
+    callback=seconds,
+    help="Wait so long for running tasks after SIGTERM or SIGINT, then cancel them.",
+)
+def run(names: tuple[str, ...], max_concurrency: int | None, drain_timeout: float | None) -> None:
+    """Run a worker until SIGTERM or SIGINT; a second signal cancels what runs.
+
+    Exit codes: 0 clean drain, 1 the worker could not start or go on, 2 the drain cancelled tasks.
+    """
+    from litestar_queues.runtime import WorkerOptions, run_worker
+    from litestar_queues.signals import SIGNALS
+
+    SIGNALS.install()
+    app, plugin = app_and_plugin()
+    plugin.in_worker_process = True
+    _configure_logging()
+    if not plugin.service.backend.capabilities.shared:
+        click.echo("Note: this backend lives in one process, so this worker sees only its own schedules", err=True)
+    code = run_worker(
+        plugin.service,
+        WorkerOptions(queues=names or None, max_concurrency=max_concurrency, drain_timeout=drain_timeout),
+        lifespan=app.lifespan if plugin.config.worker_enters_lifespan else None,
+        announce=lambda: click.echo("litestar queues worker started", err=True),
+    )
+    raise click.exceptions.Exit(code)
+
+
+@queues.command()
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=9464, show_default=True, help="0: any free one.")
+def exporter(host: str, port: int) -> None:
+    """Serve /metrics, /queues.json and /healthz about all queues until SIGTERM or SIGINT.
+
+    A store that cannot be reached is a metric, not an error. Exit codes: 0 told to stop, 1 it could not start.
+    """
+    from litestar_queues.exporter import run_exporter
+    from litestar_queues.signals import SIGNALS
+
+    SIGNALS.install()
+    service = queue_service()
+    _configure_logging()
+    if not service.backend.capabilities.shared:
+        click.echo("Note: this backend lives in one process, so this exporter sees nothing of others", err=True)
+    run_exporter(
+        service,
+        host=host,
+        port=port,
+        announce=lambda bound: click.echo(f"litestar queues exporter listens on {host}:{bound}", err=True),
+    )
+
+
+@queues.command()
+@click.option("--sql", is_flag=True, help="Print the whole schema and change nothing.")
+@click.option("--check", is_flag=True, help="Change nothing; exit code 1 where the schema is behind.")
+def migrate(sql: bool, check: bool) -> None:
+    """Bring the schema up to date; safe when several processes do it at once.
+
+    Exit codes: 0 the schema is up to date, 1 the backend failed, or --check found it behind.
+    """
+    if sql and check:
+        raise click.UsageError("--sql and --check exclude each other")
+    backend = queue_service().backend
+    if sql:
+        click.echo(backend.migration_sql())
+    elif check:
+        pending = asyncio.run(backend.pending_migrations())
+        tell(f"the schema lacks {', '.join(pending)}: run `litestar queues migrate`", 1) if pending else None
+        click.echo("the schema is up to date")
+    else:
+        for name in asyncio.run(backend.migrate()):
+            click.echo(f"applied {name}")
+        click.echo("the schema is up to date")
+
+
+def _configure_logging() -> None:
+    """Let the worker's log be seen, unless the app has set up logging of its own."""
+    import logging
+
+    if not logging.getLogger().handlers and not logging.getLogger("litestar_queues").handlers:
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
