@@ -121,7 +121,7 @@ class QueueConfig:
     event_config: QueueEventConfig = field(default_factory=QueueEventConfig)
     """Where task lifecycle, progress and log events go."""
     dashboard: DashboardConfig | None = None
-    """Web page on the queues, in the app. ``None``: off."""
+    """Web pages on the queues, in the app. ``None``: off."""
 
     def __post_init__(self) -> None:
         for item in fields(self):

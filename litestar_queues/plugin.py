@@ -55,6 +55,7 @@ class QueuePlugin(InitPlugin, CLIPlugin):
 
         Raises:
             QueueConfigurationError: The settings are wrong.
+            MissingDependencyError: The dashboard is wanted, and jinja2 is not installed.
         """
         self._service = service = QueueService(self.config, app_configs=_sqlspec_configs(app_config))
         app_config.dependencies[self.config.queue_service_dependency_key] = Provide(
@@ -63,9 +64,9 @@ class QueuePlugin(InitPlugin, CLIPlugin):
         app_config.signature_namespace.setdefault("QueueService", QueueService)
         app_config.state[self.config.queue_service_state_key] = service
         if self.config.dashboard is not None:
-            from litestar_queues.dashboard.routes import dashboard_router
+            from litestar_queues.dashboard.routes import mount
 
-            app_config.route_handlers = [*app_config.route_handlers, dashboard_router(service, self.config.dashboard)]
+            mount(app_config, service, self.config.dashboard)
         app_config.lifespan = [*app_config.lifespan, self._lifespan]
         return app_config
 

@@ -1,63 +1,62 @@
-"""In: a service and a :class:`DashboardConfig`. Out: the router that the plugin mounts."""
+"""In: an app's config, a service and a :class:`DashboardConfig`. Out: the app with the dashboard in it."""
 
 from __future__ import annotations
 
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from litestar import MediaType, Request, Response, Router, get
+from litestar import Request, Response, Router
+from litestar.di import Provide
 
-from litestar_queues.dashboard.page import message, overview
-from litestar_queues.errors import BackendUnavailableError
+from litestar_queues.dashboard.actions import action_handlers
+from litestar_queues.dashboard.desk import Desk
+from litestar_queues.dashboard.pages import page_handlers
+from litestar_queues.dashboard.refusals import RefusedError
+from litestar_queues.dashboard.render import require_templates
+from litestar_queues.errors import BackendUnavailableError, InvalidArgumentError
 
 if TYPE_CHECKING:
+    from litestar.config.app import AppConfig
+
     from litestar_queues.dashboard.config import DashboardConfig
     from litestar_queues.service import QueueService
 
-__all__ = ("dashboard_router",)
-
-HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+__all__ = ("mount",)
 
 
-def dashboard_router(service: QueueService, config: DashboardConfig) -> Router:
-    """Make the router; it stays out of the app's OpenAPI schema and asks the guards before each answer."""
-    base = config.path.rstrip("/")
-    style = files("litestar_queues.dashboard").joinpath("dashboard.css").read_text(encoding="utf-8")
+def mount(app_config: AppConfig, service: QueueService, config: DashboardConfig) -> None:
+    """Add the dashboard to the app; it stays out of the OpenAPI schema and asks the guards before each answer.
 
-    @get("/", name="litestar_queues_dashboard")
-    async def show_overview(request: Request[Any, Any, Any]) -> Response[str]:
-        depths, schedules, canary = (
-            await service.queue_depths(),
-            await service.list_schedules(),
-            await service.canary_health(),
-        )
-        return _html(overview(_root(request) + base, depths, schedules, canary))
+    Raises:
+        MissingDependencyError: The template engine is not installed.
+    """
+    require_templates()
+    desk = Desk(service, config)
+    csrf = app_config.csrf_config
+    actions = Router("/", route_handlers=action_handlers, guards=list(config.action_guards))
+    router = Router(
+        config.path.rstrip("/"),
+        route_handlers=[*page_handlers, actions],
+        guards=list(config.guards),
+        dependencies={"desk": Provide(lambda: desk, sync_to_thread=False)},
+        opt={csrf.exclude_from_csrf_key: True} if csrf else {},  # forms have a protection of their own
+        include_in_schema=False,
+        exception_handlers=_exception_handlers(desk),
+    )
+    app_config.route_handlers = [*app_config.route_handlers, router]
+    app_config.on_shutdown = [*app_config.on_shutdown, desk.live.close]
 
-    @get("/dashboard.css", sync_to_thread=False)
-    def show_style() -> Response[str]:
-        return Response(style, media_type=MediaType.CSS, headers=HEADERS)
+
+def _exception_handlers(desk: Desk) -> Any:
+    def say(request: Request[Any, Any, Any], status: int, sentence: str, record: str | None = None) -> Response[str]:
+        return desk.page(request, "message.html", {"sentence": sentence, "record": record}, status=status)
+
+    def refused(request: Request[Any, Any, Any], error: RefusedError) -> Response[str]:
+        return say(request, error.status, error.sentence, error.record)
+
+    def wrong(request: Request[Any, Any, Any], error: InvalidArgumentError) -> Response[str]:
+        return say(request, 400, f"{error}.")
 
     def unavailable(request: Request[Any, Any, Any], error: BackendUnavailableError) -> Response[str]:
-        return _html(message(_root(request) + base, f"The queue is not available: {error}"), status=503)
+        return say(request, 503, f"The queue is not available: {error}")
 
-    return Router(
-        base,
-        route_handlers=[show_overview, show_style],
-        guards=list(config.guards),
-        include_in_schema=False,
-        exception_handlers={BackendUnavailableError: unavailable},
-    )
-
-
-def _root(request: Request[Any, Any, Any]) -> str:
-    """The prefix under which a proxy or an outer app has mounted this one."""
-    return str(request.scope.get("root_path", "")).rstrip("/")
-
-
-def _html(text: str, *, status: int = 200) -> Response[str]:
-    return Response(text, status_code=status, media_type=MediaType.HTML, headers=HEADERS)
+    return {RefusedError: refused, InvalidArgumentError: wrong, BackendUnavailableError: unavailable}

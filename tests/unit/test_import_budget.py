@@ -47,7 +47,7 @@ PUBLIC_NAMES = (
     "publish_task_progress",
     "task",
 )
-DEAR = {"click", "kubernetes", "litestar", "msgspec", "prometheus_client", "sqlglot", "sqlspec"}
+DEAR = {"click", "jinja2", "kubernetes", "litestar", "msgspec", "prometheus_client", "sqlglot", "sqlspec"}
 PROBE_CPU_LIMIT = 0.06
 """Seconds for interpreter and import together; the kubelet pays them each few seconds, in each pod."""
 
