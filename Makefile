@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults lint bench load soak soak-faults docs manifests e2e package lock clean
+.PHONY: help demo test test-faults lint bench load soak soak-faults docs site manifests e2e package lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -46,8 +46,12 @@ soak: $(READY) ## run workers on PostgreSQL for an hour with cancels, timeouts a
 soak-faults: $(READY) ## one fault after another for 20 minutes, on both stores at once (ARGS="--soak 60")
 	@$(RUN)python -m tests.ledger --soak 20 $(ARGS)
 
-docs: $(READY) ## check the links and run the code of README and docs
+docs: site ## build the site, check the links and run the code of README and docs
 	@$(RUN)python -m pytest tests/docs $(ARGS)
+
+site: $(READY) ## build the documentation into build/site; every warning is an error
+	@$(RUN)python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky --builder html docs build/site
+	@echo "open build/site/index.html"
 
 manifests: $(READY) ## write manifests/base and the table of values in the chart's README (needs helm)
 	@$(RUN)python -m tests.chart.written
@@ -65,7 +69,7 @@ package: $(READY) ## build the wheel and the sdist into dist/
 
 lock: ## pin the newest development packages in .ci/requirements.txt (needs uv)
 	@{ echo "# Written by \`make lock\`: the development environment, pinned, for uv and pip alike."; \
-	   uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev \
+	   uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev --group docs \
 	       --no-header --no-annotate pyproject.toml; } > .ci/requirements.new
 	@mv .ci/requirements.new .ci/requirements.txt
 

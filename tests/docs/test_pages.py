@@ -12,9 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(\w*) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```([\w{}-]*) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
 
 
@@ -45,6 +46,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [link for link in LINK.findall(prose(page)) if broken(page, link)] == []
 
 
+def contents(page: Path) -> list[Path]:
+    """The pages that the tables of contents of a page name, also by a pattern."""
+    lines = (line.strip() for tree in TOCTREE.findall(page.read_text("utf-8")) for line in tree.splitlines())
+    names = [line for line in lines if line and not line.startswith(":")]
+    return [found for name in names for found in sorted(page.parent.glob(f"{name}.md"))]
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     reached: set[Path] = set()
     waiting = [ROOT / "README.md"]
@@ -54,6 +62,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
             reached.add(page)
             links = (link.partition("#")[0] for link in LINK.findall(prose(page)))
             waiting += [(page.parent / link).resolve() for link in links if link.endswith(".md") and "://" not in link]
+            waiting += contents(page)
     assert {page_id(page) for page in PAGES} - {page_id(page) for page in reached} == set()
 
 
