@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from tests.chart.tools import CHART, ROOT, find, load_all, needs, render
+from tests.chart.tools import CHART, ROOT, find, load_all, needs, render, render_text
 from tests.chart.written import MANIFESTS, README, manifests, readme
 
 pytestmark = pytest.mark.chart
@@ -40,10 +40,11 @@ def bare(name: str) -> str:
 # alerts and dashboard
 
 
-def alert_rules(tmp_path: Path) -> Path:
+def alert_rules(folder: Path, release: str = "shop") -> Path:
     """The rules as the chart gives them to Prometheus."""
-    rule = render(CHART / "ci/everything-values.yaml")["PrometheusRule", "shop-litestar-queues-alerts"]
-    file = tmp_path / "alerts.yaml"
+    objects = load_all(render_text(CHART / "ci/everything-values.yaml", release=release))
+    [rule] = [one for one in objects if one["kind"] == "PrometheusRule"]
+    file = folder / f"{release}.yaml"
     file.write_text(yaml.safe_dump(rule["spec"], sort_keys=False))
     return file
 
@@ -64,16 +65,20 @@ def test_promtool_accepts_the_alerts(tmp_path: Path) -> None:
 @needs("helm")
 @needs("promtool")
 def test_each_alert_fires_when_it_should_and_not_before(tmp_path: Path) -> None:
-    alert_rules(tmp_path)
+    text = (Path(__file__).parent / "alerts_test.yaml").read_text("utf-8")
+    for release in ("shop", "other"):
+        alert_rules(tmp_path, release)
+        labels = f'namespace="queues", app_kubernetes_io_instance="{release}"'
+        text = text.replace(f"OF_{release.upper()}", labels)
     cases = tmp_path / "alerts_test.yaml"
-    cases.write_text((Path(__file__).parent / "alerts_test.yaml").read_text("utf-8"))
+    cases.write_text(text)
     promtool("test", "rules", str(cases))
 
 
 def test_each_alert_has_a_case_a_summary_and_a_remedy() -> None:
-    [group] = load_all((CHART / "files/alerts.yaml").read_text("utf-8"))[0]["groups"]
+    groups = load_all((CHART / "files/alerts.yaml").read_text("utf-8"))[0]["groups"]
     cases = (Path(__file__).parent / "alerts_test.yaml").read_text("utf-8")
-    for rule in group["rules"]:
+    for rule in (rule for group in groups for rule in group["rules"]):
         assert f"alertname: {rule['alert']}\n" in cases
         assert set(rule["annotations"]) == {"summary", "description"}
         assert rule["labels"]["severity"] in {"warning", "critical"}
@@ -83,7 +88,30 @@ def test_each_alert_has_a_case_a_summary_and_a_remedy() -> None:
 def test_the_chart_leaves_no_word_in_capitals_in_the_alerts(tmp_path: Path) -> None:
     text = alert_rules(tmp_path).read_text()
     assert re.findall(r"\b[A-Z]+_[A-Z]+\b", text) == []
-    assert "litestar_queues_drain_seconds) > 32" in text  # 0.8 of the shortest grace period, 40 seconds
+    assert re.search(r"drain_seconds\{.*\}\)\s+> 32\n", text)  # 0.8 of the shortest grace period, 40 seconds
+
+
+@needs("helm")
+def test_alerts_see_their_release_alone_by_labels_that_the_monitors_give() -> None:
+    objects = render(CHART / "ci/everything-values.yaml")
+    rules = objects["PrometheusRule", "shop-litestar-queues-alerts"]["spec"]
+    for query in queries(rules):
+        series = re.findall(r"litestar_queues_\w+(\{[^}]*\})?", query)
+        assert series
+        assert all(one.startswith('{namespace="queues",app_kubernetes_io_instance="shop"') for one in series), query
+    label = "app.kubernetes.io/instance"
+    assert label in objects["ServiceMonitor", "shop-litestar-queues-exporter"]["spec"]["targetLabels"]
+    assert label in objects["PodMonitor", "shop-litestar-queues-worker"]["spec"]["podTargetLabels"]
+
+
+@needs("helm")
+def test_alerts_may_find_their_series_otherwise_and_need_no_exporter() -> None:
+    values = {"alerts": {"matchers": 'job="shop"'}, "exporter": {"enabled": False}}
+    values["worker"] = {"pools": [{"name": "default"}]}
+    objects = render(CHART / "ci/everything-values.yaml", values=values)
+    rules = objects["PrometheusRule", "shop-litestar-queues-alerts"]["spec"]
+    assert [group["name"] for group in rules["groups"]] == ["litestar-queues-workers"]
+    assert all('{job="shop"' in query for query in queries(rules))
 
 
 def queries(node: Any) -> list[str]:
