@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults lint bench load soak soak-faults docs site manifests e2e package lock clean
+.PHONY: help demo test test-faults lint bench load soak soak-faults docs site manifests e2e tools package lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ $(E2E)/.ready: e2e/requirements.txt $(READY)
 
 e2e: $(E2E)/.ready ## run the tests on a cluster: that of KUBECONFIG with E2E_IMAGE, else one of its own (e2e/README.md)
 	@exports=$$(sh e2e/prepare) && eval "$$exports" && $(E2E)/bin/python -m pytest -c e2e/pytest.ini e2e $(ARGS)
+
+tools: $(READY) ## fetch what judges the chart and the workflows; tests that need it are skipped without (needs go)
+	@.ci/tools $(VENV)/bin/python
 
 package: $(READY) ## build the wheel and the sdist into dist/
 	@$(RUN)python -m hatchling build -d dist

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from urllib.request import urlopen
 
+import pytest
+
 from e2e.harness.kube import NAME, Namespace, ready_after
 from e2e.harness.wait import SCRAPE, TASK, eventually
 
 RECORDS = 200
 
 
+@pytest.mark.each_change
 def test_the_web_app_enqueues_and_workers_finish(shop: Namespace, measured: list[str]) -> None:
     shop.install(worker={"replicas": 2})
     with shop.web() as web:

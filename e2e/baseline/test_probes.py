@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from e2e.harness.kube import Namespace, is_ready, statuses
 from e2e.harness.wait import BACK, POD_READY, RESCUE, RESTART, TASK, eventually
 
@@ -25,6 +27,7 @@ print((used.ru_utime + used.ru_stime) / 10, used.ru_maxrss, statistics.median(wa
 """
 
 
+@pytest.mark.each_change
 def test_a_probe_is_cheap(shop: Namespace, measured: list[str]) -> None:
     shop.install(worker={"resources": {"requests": {"cpu": "100m"}, "limits": {"cpu": "100m"}}}, web={"enabled": False})
     answer = eventually(TASK, lambda: healthy(shop))
@@ -46,6 +49,7 @@ def healthy(shop: Namespace) -> str:
     return answer.stdout
 
 
+@pytest.mark.each_change
 def test_a_wedged_loop_restarts_the_pod_and_its_task_runs_again(shop: Namespace, measured: list[str]) -> None:
     shop.install()
     uid = shop.pod(POD).metadata.uid

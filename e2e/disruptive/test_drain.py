@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from kubernetes import client, watch
 
 from e2e.harness.kube import Namespace, is_ready, statuses
@@ -19,6 +20,7 @@ UNDER_A_SHELL = ["sh", "-c", 'litestar-queues-worker "$@"; exit $?', "sh"]
 SIGKILL = "import os; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), 9)"
 
 
+@pytest.mark.each_change
 def test_a_deleted_pod_finishes_its_task(shop: Namespace, measured: list[str]) -> None:
     shop.install(worker={"replicas": 2})
     with shop.web() as web:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from tests.chart.tools import (
     Objects,
     container_of,
     env_of,
-    find,
     needs,
     pod_specs,
     render,
@@ -30,8 +28,6 @@ from tests.chart.tools import (
 
 pytestmark = [pytest.mark.chart, needs("helm")]
 
-OF_OTHERS = "PodMonitor,PrometheusRule,ScaledObject,ServiceMonitor,TriggerAuthentication"
-"""Kinds that Kubernetes itself does not know."""
 DATABASE = {"database": {"existingSecret": "shop-database"}}
 
 
@@ -56,22 +52,6 @@ def test_helm_lint_has_nothing_to_say(file: Path) -> None:
     answer = run_helm("lint", "--strict", str(CHART), "--values", str(file), "--kube-version", KUBERNETES)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "[WARNING]" not in answer.stdout
-
-
-@needs("kubeconform")
-def test_kubeconform_accepts_every_object(tmp_path: Path) -> None:
-    kubeconform = find("kubeconform")
-    assert kubeconform is not None
-    schemas = Path(kubeconform).with_name("schemas")
-    if not schemas.is_dir():
-        pytest.skip("kubeconform has no folder `schemas` beside it, and the network is not asked")
-    for file in CASES:
-        (tmp_path / f"{case_id(file)}.yaml").write_text(render_text(file))
-    location = f"{schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
-    command = [kubeconform, "-strict", "-summary", "-schema-location", location, "-skip", OF_OTHERS, str(tmp_path)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "Valid: 0" not in answer.stdout
 
 
 @every_case

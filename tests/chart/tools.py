@@ -20,6 +20,7 @@ __all__ = (
     "CASES",
     "CHART",
     "ROOT",
+    "TOOLS",
     "Objects",
     "container_of",
     "env_of",
@@ -35,12 +36,17 @@ __all__ = (
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/litestar-queues"
 CASES = sorted((CHART / "ci").glob("*-values.yaml"))
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+TOOLS = _CACHE / "litestar-queues/tools"
+"""Where `make tools` puts what it makes."""
 KUBERNETES = "1.34.0"
 """Pinned, so that manifests do not change with the helm that renders them."""
 _WITHOUT = {
     "helm": "Helm 3 renders the chart: install it from helm's own releases",
     "promtool": "promtool judges the alerts: it comes with Prometheus (Debian: the package prometheus)",
-    "kubeconform": "kubeconform judges the manifests: build it with Go or take it from its releases",
+    "kube-score": "kube-score judges the objects: `make tools` builds it",
+    "actionlint": "actionlint judges the workflows: `make tools` builds it",
+    "schemas-python": "the schemas of Kubernetes and others judge the objects: `make tools` fetches them",
     "kubectl": "kubectl builds the overlays: install it as Kubernetes tells",
 }
 
@@ -48,10 +54,9 @@ Objects = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def tool_folders() -> list[str]:
-    """The environment of the tests, PATH, and the folder where a cluster kit for tests keeps its programs."""
+    """The environment of the tests, PATH, and the folders of `make tools` and of a cluster kit for tests."""
     ours = str(Path(sys.executable).parent)
-    cache_home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return [ours, *os.environ.get("PATH", "").split(os.pathsep), str(Path(cache_home) / "kube-lab" / "bin")]
+    return [ours, *os.environ.get("PATH", "").split(os.pathsep), str(TOOLS / "bin"), str(_CACHE / "kube-lab/bin")]
 
 
 def find(tool: str) -> str | None:
