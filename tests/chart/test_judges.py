@@ -52,8 +52,8 @@ def test_every_object_fits_its_schema(tmp_path: Path, version: str) -> None:
         ("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {port: 1}}", "'port' was unexpected"),
         ("{apiVersion: v2, kind: Service, metadata: {name: a}}", "Couldn't find schema for kind Service"),
         (
-            "{apiVersion: monitoring.coreos.com/v1, kind: PodMonitor, metadata: {name: a}, spec: {selector: {}, of: 1}}",
-            "'of' was unexpected",
+            "{apiVersion: monitoring.coreos.com/v1, kind: PodMonitor, metadata: {name: a}, spec: {selector: {}, q: 1}}",
+            "'q' was unexpected",
         ),
     ],
     ids=["unknown field", "unknown kind", "unknown field of a custom resource"],
