@@ -5,7 +5,7 @@ from litestar_queues.cli.early import take_signals_early, tell_wrong_settings
 take_signals_early()
 tell_wrong_settings()
 
-from litestar_queues.cli import health, work  # noqa: E402, F401 - each adds its commands to the group
+from litestar_queues.cli import fleet, health, records, schedules, steer, watch, work  # noqa: E402, F401 - each adds its commands to the group
 from litestar_queues.cli.group import queues  # noqa: E402
 
 __all__ = ("queues",)

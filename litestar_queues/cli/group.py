@@ -10,7 +10,11 @@ import click
 
 from litestar_queues.errors import QueueError
 
-__all__ = ("fail", "queues", "tell")
+__all__ = ("INTERRUPTED", "OneLineGroup", "fail", "queues", "tell")
+
+
+INTERRUPTED = 130
+"""Exit code of a command that SIGINT ended, as shells have it."""
 
 
 @contextmanager
@@ -25,6 +29,10 @@ def _one_line_errors() -> Iterator[None]:
         fail(error.format_message(), error.exit_code)
     except QueueError as error:
         fail(str(error), 1)
+    except click.Abort:
+        fail("nothing was changed, for nobody said yes: answer, or add --yes", 1)
+    except KeyboardInterrupt:
+        fail("interrupted", INTERRUPTED)
 
 
 def fail(text: str, code: int) -> NoReturn:
@@ -39,16 +47,20 @@ def tell(text: str, code: int) -> NoReturn:
     raise click.exceptions.Exit(code)
 
 
-class _Group(click.Group):
+class OneLineGroup(click.Group):
+    """Commands whose errors are one line each."""
+
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the options."""
         with _one_line_errors():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
         with _one_line_errors():
             return super().invoke(ctx)
 
 
-@click.group(cls=_Group)
+@click.group(cls=OneLineGroup)
 def queues() -> None:
     """Run workers and look after their queues."""

@@ -21,7 +21,7 @@ def status(queue: str | None, as_json: bool) -> None:
     """
     if queue is not None:
         click.echo(f"Note: --queue {queue} is advisory, these are the counts of all queues", err=True)
-    counts = ask(lambda service: service.get_statistics()).as_dict()
+    counts = ask(lambda service: service.get_statistics(), queue_service()).as_dict()
     click.echo(_to_json(counts) if as_json else _table(counts))
 
 
@@ -49,7 +49,7 @@ def scheduler_health(minutes: float) -> None:
     name = service.config.scheduler_canary_task
     if name not in service.registry.scheduled():
         tell(say_no_canary(name), NO_CANARY)
-    completed_at = ask(lambda service: service.canary_health())
+    completed_at = ask(lambda service: service.canary_health(), service)
     if completed_at is None or datetime.now(UTC) - completed_at > timedelta(minutes=minutes):
         last = "it never has" if completed_at is None else f"the last time was {completed_at}"
         tell(f"stale: {name} has not completed within {minutes:g} minutes, {last}", STALE)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from litestar_queues.cli.app import app_and_plugin, queue_service
 from litestar_queues.cli.group import queues, tell
 from litestar_queues.cli.options import queue_names, seconds
+from litestar_queues.cli.printing import plain
+
+if TYPE_CHECKING:
+    from litestar_queues.runtime import WorkerOptions
+    from litestar_queues.service import QueueService
+
+_MOST_NAMED = 10
+"""Queues or schedules that a worker names at its start."""
 
 
 @queues.command()
@@ -31,6 +41,8 @@ from litestar_queues.cli.options import queue_names, seconds
 def run(names: tuple[str, ...], max_concurrency: int | None, drain_timeout: float | None) -> None:
     """Run a worker until SIGTERM or SIGINT; a second signal cancels what runs.
 
+    Once it claims it says on stderr what it does: queues, tasks at a time, store, schedules, health port.
+
     Exit codes: 0 clean drain, 1 the worker could not start or go on, 2 the drain cancelled tasks.
     """
     from litestar_queues.runtime import WorkerOptions, run_worker
@@ -42,13 +54,36 @@ def run(names: tuple[str, ...], max_concurrency: int | None, drain_timeout: floa
     _configure_logging()
     if not plugin.service.backend.capabilities.shared:
         click.echo("Note: this backend lives in one process, so this worker sees only its own schedules", err=True)
+    options = WorkerOptions(queues=names or None, max_concurrency=max_concurrency, drain_timeout=drain_timeout)
     code = run_worker(
         plugin.service,
-        WorkerOptions(queues=names or None, max_concurrency=max_concurrency, drain_timeout=drain_timeout),
+        options,
         lifespan=app.lifespan if plugin.config.worker_enters_lifespan else None,
-        announce=lambda: click.echo("litestar queues worker started", err=True),
+        announce=lambda: click.echo("\n".join(_plan(plugin.service, options)), err=True),
     )
     raise click.exceptions.Exit(code)
+
+
+def _plan(service: QueueService, options: WorkerOptions) -> Iterator[str]:
+    """What this worker does, from options, settings and code; its last line is the one that tells of its start."""
+    config = service.config
+    slots = config.worker_max_concurrency if options.max_concurrency is None else options.max_concurrency
+    drain = config.worker_graceful_shutdown_timeout if options.drain_timeout is None else options.drain_timeout
+    schedules = service.registry.scheduled().values() if config.initialize_schedules else ()
+    health = [] if config.health_port is None else [f"port {config.health_port or 'any'} of {config.health_host}"]
+    health += [f"file {config.health_file}"] if config.health_file else []
+    facts = (
+        ("queues", options.queues or config.worker_queues or ["every queue"]),
+        ("tasks", [f"{slots} at a time", f"{len(service.registry)} known"]),
+        ("store", [service.backend.describe()]),
+        ("schedules", [f"{one.task_name} ({one.definition})" for one in schedules] or ["none"]),
+        ("health", health or ["off"]),
+        ("drain", [f"{drain:g} s"]),
+    )
+    for name, values in facts:
+        more = [f"{len(values) - _MOST_NAMED} more"] if len(values) > _MOST_NAMED else []
+        yield f"{name:<9}  {', '.join(map(plain, [*values[:_MOST_NAMED], *more]))}"
+    yield "litestar queues worker started"
 
 
 @queues.command()
