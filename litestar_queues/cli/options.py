@@ -101,7 +101,7 @@ class JsonValue(click.ParamType):  # type: ignore[type-arg]  # older click has i
 
         try:
             read = msgspec.json.decode(value.encode())
-        except ValueError as error:  # also a lone surrogate, from bytes that are no UTF-8
+        except (ValueError, RecursionError) as error:  # a lone surrogate too, from bytes that are no UTF-8
             self.fail(f"it cannot be read as JSON ({error}): write one such as {self._example}", param, ctx)
         if type(read) is not self._kind:
             what = "an array" if self._kind is list else "an object"

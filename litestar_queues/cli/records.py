@@ -117,7 +117,7 @@ def enqueue(
     spec = EnqueueSpec(name, args, kwargs, **options)
     handle = ask(lambda service: _enqueue(service, spec, wait=wait, timeout=timeout))
     if not handle.created:
-        click.echo(f"Note: the key was taken, so this is the record that has it: {handle.id}", err=True)
+        click.echo(f"Note: the key was taken, so this record has it: {handle.id}", err=True)
     if wait:
         _tell_outcome(handle, as_json=as_json)
     else:
