@@ -28,7 +28,6 @@ __all__ = ("facts_of", "serve_health")
 
 _PATIENCE = 5.0
 """Seconds that a client has for its request and for reading the answer."""
-_MOST_CLIENTS = 32
 _LEAST_STUCK = 30.0
 _PATHS = "/live, /ready, /scheduler-health, /facts and /metrics"
 
@@ -86,7 +85,7 @@ async def _bind(stack: AsyncExitStack, worker: Worker, config: QueueConfig, metr
     async def answer(request: Request) -> Answer:
         return _answer(worker, metrics, request)
 
-    server = PlainServer(answer, usage=f"send GET {_PATHS}", patience=_PATIENCE, most_clients=_MOST_CLIENTS)
+    server = PlainServer(answer, usage=f"send GET {_PATHS}", patience=_PATIENCE)
     try:
         return await stack.enter_async_context(server.serve(config.health_host, config.health_port or 0))
     except OSError as error:
@@ -109,7 +108,9 @@ def _answer(worker: Worker, metrics: WorkerMetrics | None, request: Request) -> 
     try:
         minutes = float(request.query.get("minutes", ["5"])[0])
     except ValueError:
-        return Answer(400, "minutes must be a number")
+        minutes = -1
+    if not 0 < minutes < float("inf"):  # NaN neither
+        return Answer(400, "minutes must be a number above 0")
     code, text = judge(facts, check, minutes)
     return Answer(200 if code == HEALTHY else 503, text)
 
