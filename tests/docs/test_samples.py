@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
 import click
 import pytest
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
+from litestar_queues import QueueConfig, QueueService
 from litestar_queues.cli import queues
 from tests.chart.tools import CHART, needs, render
 from tests.docs.test_pages import BLOCK, PAGES, ROOT, page_id
@@ -107,10 +109,6 @@ def test_code_of_others_is_python(name: str, code: str) -> None:
 
 
 async def test_every_statement_runs_on_postgres(postgres_server: Server) -> None:
-    import asyncpg
-
-    from litestar_queues import QueueConfig, QueueService
-
     url = postgres_server.url()
     schema = QueueService(QueueConfig(queue_backend=url)).backend.migration_sql()
     connection = await asyncpg.connect(url.replace("+asyncpg", ""))
