@@ -152,7 +152,7 @@ def _tell_change(verb: _Verb, change: _Change, *, as_json: bool) -> None:
     if as_json:
         click.echo(to_json({"changed": change.changed, "stopping": change.stopping, "left_alone": change.refused}))
     elif change.changed or not change.refused:
-        stopping = f", of which {change.stopping:,} run until their workers stop them" if change.stopping else ""
+        stopping = f" ({change.stopping:,} still running, told to stop)" if change.stopping else ""
         click.echo(f"{verb.done} {_records(change.changed)}{stopping}")
     for one, reason in [*change.refused.items()][:_MOST_TOLD]:
         click.echo(f"left alone {one}: {plain(reason)}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from tests.cli.desk import Desk
 TOMORROW = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 
 
-def stored(desk: Desk, **changes: object) -> None:
+def stored(desk: Desk, **changes: Any) -> None:
     """Let a worker store the schedule of the app."""
     schedule = make_schedule(task="report", first_at=TOMORROW, **changes)
     desk.do(lambda service: service.backend.sync_schedules([schedule]))

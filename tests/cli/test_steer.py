@@ -106,7 +106,7 @@ def test_what_waits_is_cancelled_and_what_runs_is_asked_to_stop_only_where_told_
     assert (code, line) == (3, f"left alone {running}: it is running: add --running to ask its worker to stop it")
     assert not desk.record(running).cancel_requested
     stopped = desk.sees("cancel", str(running), "--running")
-    assert stopped == "cancelled 1 record, of which 1 run until their workers stop them\n"
+    assert stopped == "cancelled 1 record (1 still running, told to stop)\n"
     assert desk.record(running).cancel_requested
 
 
