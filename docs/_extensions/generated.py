@@ -59,6 +59,8 @@ def _describe(group: click.Group, context: click.Context) -> Iterator[str]:
             continue
         inner = click.Context(command, info_name=name, parent=context)
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield _command(command, inner)
             yield from _describe(command, inner)
         else:
             yield _command(command, inner)
