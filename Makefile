@@ -6,11 +6,12 @@ PYTHON ?=
 TEST_PROCESSES ?= $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
 VENV := .venv
 E2E := .venv-e2e
+DEEP := tests/contract/test_model.py tests/contract/test_paging.py tests/unit/test_schedules.py tests/unit/test_codec.py
 RUN := $(VENV)/bin/
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults lint bench load soak soak-faults docs site manifests e2e tools package lock clean
+.PHONY: help demo test test-faults test-model lint bench load soak soak-faults docs site manifests e2e tools package lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +28,11 @@ test: $(READY) ## run every test; those of the chart where helm is installed
 
 test-faults: $(READY) ## break everything while workers are busy, and prove that no record is lost (ARGS="--seed 7 --only zombies")
 	@$(RUN)python -m tests.ledger $(ARGS)
+
+test-model: $(READY) ## try many more histories than make test does against a plain model of the store, two minutes (SEED=7)
+	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "SEED=$$seed plays this again"; \
+	$(RUN)python -m pytest $(DEEP) --hypothesis-profile deep --hypothesis-seed $$seed \
+	    --numprocesses $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 lint: $(READY) ## check style, types and import contracts
 	@$(RUN)ruff check

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from inspect import iscoroutinefunction
 
 import pytest
+from hypothesis import settings
 
 from tests.builders import FakeClock
 from tests.postgres.server import Server, running_server
+
+settings.register_profile("deep")  # `make test-model`; see tests/properties.py
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from uuid import uuid4
 
 import pytest
 
@@ -22,7 +23,7 @@ def memory(_: pytest.FixtureRequest, clock: Clock) -> Callable[[], QueueBackend]
 
 
 def sqlite(request: pytest.FixtureRequest, clock: Clock) -> Callable[[], QueueBackend]:
-    path = request.getfixturevalue("tmp_path") / "queue.db"
+    path = request.getfixturevalue("tmp_path") / f"{uuid4().hex}.db"
     return lambda: SQLiteBackend(path, synchronous="NORMAL", clock=clock)
 
 

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from litestar_queues.errors import InvalidArgumentError, QueueConfigurationError
 from litestar_queues.schedules import MAX_TICKS, MISSED_GRACE, MissedPolicy, ScheduleConfig
+from tests.properties import examples
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -208,7 +209,7 @@ def plainest_reading(minutes: set[int], hours: set[int], zone: str, moment: date
 
 
 @given(data=st.data(), zone=st.sampled_from(ZONES), minute=fields(59), hour=fields(23))
-@settings(max_examples=100, deadline=None)
+@examples(100, 1500)
 def test_a_cron_line_means_the_same_as_looking_at_every_minute(
     data: st.DataObject, zone: str, minute: tuple[str, set[int]], hour: tuple[str, set[int]]
 ) -> None:
@@ -226,7 +227,7 @@ def test_a_cron_line_means_the_same_as_looking_at_every_minute(
     zone=st.sampled_from(ZONES),
     line=st.sampled_from(["*/7 * * * *", "30 2 * * *", "0 0 1 * *", "59 23 L * *", "0 12 * * MON#2", "5 4 * * SUN"]),
 )
-@settings(max_examples=50, deadline=None)
+@examples(50, 750)
 def test_ticks_are_aware_utc_and_strictly_increase(data: st.DataObject, zone: str, line: str) -> None:
     moment = data.draw(moments(zone))
     found = [moment, *islice(ticks(cron(line, zone), moment), 10)]
@@ -451,7 +452,7 @@ def schedules(draw: st.DrawFn) -> ScheduleConfig:
 
 
 @given(data=st.data(), schedule=schedules())
-@settings(max_examples=100, deadline=None)
+@examples(100, 1500)
 def test_due_gives_each_tick_at_most_once_and_never_one_of_the_future(
     data: st.DataObject, schedule: ScheduleConfig
 ) -> None:
@@ -468,7 +469,7 @@ def test_due_gives_each_tick_at_most_once_and_never_one_of_the_future(
 
 
 @given(data=st.data(), schedule=schedules(), outage=st.integers(0, 100_000))
-@settings(max_examples=50, deadline=None)
+@examples(50, 750)
 def test_every_policy_ends_at_the_same_next_tick(data: st.DataObject, schedule: ScheduleConfig, outage: int) -> None:
     first = schedule.next_after(data.draw(moments(BERLIN)))
     now = first + outage * SECOND
