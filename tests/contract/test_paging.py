@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litestar_queues.backends.base import QueueBackend
-from litestar_queues.outcomes import Completed, Failed, Retried
+from litestar_queues.outcomes import Completed, Failed, Outcome, Retried
 from litestar_queues.records import RecordFilter
 from litestar_queues.status import TaskStatus
 from tests.builders import FakeClock, make_error
@@ -23,7 +24,7 @@ Move = Callable[[QueueBackend, FakeClock], Awaitable[object]]
 
 
 async def end_some(backend: QueueBackend, _: FakeClock) -> None:
-    outcomes = (Completed(b"1"), Failed(make_error()), Retried(make_error(), 5))
+    outcomes: list[Outcome] = [Completed(b"1"), Failed(make_error()), Retried(make_error(), 5)]
     for one, outcome in zip(await claim(backend, limit=3), outcomes, strict=False):
         await finish(backend, one, outcome)
 
@@ -51,10 +52,9 @@ async def collect(backend: QueueBackend, clock: FakeClock, moves: list[Move], wh
     """Read page after page, with one move after each."""
     seen: list[UUID] = []
     while True:
-        cursor = {"after": seen[-1]} if which.oldest_first and seen else {"before": seen[-1]} if seen else {}
-        page = await backend.list_records(
-            RecordFilter(queue=which.queue, oldest_first=which.oldest_first, limit=which.limit, **cursor)
-        )
+        last = seen[-1] if seen else None
+        where = replace(which, after=last) if which.oldest_first else replace(which, before=last)
+        page = await backend.list_records(where)
         seen += [record.id for record in page]
         if len(page) < which.limit:
             return seen
