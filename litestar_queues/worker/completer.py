@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
+from uuid import UUID
 
 from litestar_queues.errors import BackendError, BackendUnavailableError, QueueConfigurationError
 from litestar_queues.events import CompletionsRefused, EventBus, RecordsFinished, RoomFailed, Run
-from litestar_queues.outcomes import Completion, Failed, RunError
-from litestar_queues.records import Held
+from litestar_queues.outcomes import Cancelled, Completed, Completion, Failed, Released, Retried, RunError, Snoozed
+from litestar_queues.records import Held, QueuedTaskRecord
 from litestar_queues.rooms import StoreHealth, pause_after, sleep_until_set
+from litestar_queues.status import TaskStatus
 
 if TYPE_CHECKING:
     from litestar_queues.backends.base import QueueBackend
@@ -30,6 +32,7 @@ class Completer:
 
     Args:
         backend: Where outcomes go.
+        worker_id: Who held the records.
         health: Told of outages.
         bus: Told of stored and refused outcomes.
         before_write: Awaited before each write; flushes progress, which a finished record takes no more.
@@ -39,11 +42,13 @@ class Completer:
         self,
         backend: QueueBackend,
         *,
+        worker_id: str,
         health: StoreHealth,
         bus: EventBus,
         before_write: Callable[[], Awaitable[None]],
     ) -> None:
         self._backend = backend
+        self._worker_id = worker_id
         self._health = health
         self._bus = bus
         self._before_write = before_write
@@ -104,6 +109,8 @@ class Completer:
             try:
                 await self._prepare()
                 refused = await self._backend.finish_many([_completion(run) for run in runs])
+                if refused and failures:
+                    refused = await self._not_stored_before(runs, refused)
             except QueueConfigurationError:
                 raise
             except BackendUnavailableError as error:
@@ -117,6 +124,26 @@ class Completer:
                 self._health.up("completer", asked_at=asked_at)
                 self._report(runs, refused)
                 return
+
+    async def _not_stored_before(self, runs: Sequence[Run], refused: Sequence[UUID]) -> list[UUID]:
+        """Those of the refused that no earlier try has stored, whose answer was lost on its way back."""
+        records, by_id = await self._backend.get_many(refused), {run.claim.id: run for run in runs}
+        return [one for one in refused if one not in records or not self._ended_as(by_id[one], records[one])]
+
+    def _ended_as(self, run: Run, record: QueuedTaskRecord) -> bool:
+        """Whether the record says what the run did; nobody else writes that, unless it ran twice and ended the same."""
+        is_ours = record.worker_id == self._worker_id
+        match run.outcome:
+            case Completed():
+                return is_ours and record.status is TaskStatus.COMPLETED
+            case Cancelled():
+                return is_ours and record.status is TaskStatus.CANCELLED
+            case Failed(error) | Retried(error):  # the next attempt may be another worker's
+                return any(one.attempt == run.claim.attempt and one.error == error for one in record.errors)
+            case Released() | Snoozed():
+                return record.attempt < run.claim.attempt
+            case _:
+                assert_never(run.outcome)
 
     async def _prepare(self) -> None:
         try:
@@ -139,7 +166,7 @@ class Completer:
         reason = RunError(type(error).__name__, f"the outcome of the run could not be stored: {error}")
         await self._write([run._replace(outcome=Failed(reason))], stop)
 
-    def _report(self, runs: Sequence[Run], refused: Sequence[object]) -> None:
+    def _report(self, runs: Sequence[Run], refused: Sequence[UUID]) -> None:
         if not refused:
             self._bus.emit(RecordsFinished(runs))
             return

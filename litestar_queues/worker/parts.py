@@ -68,7 +68,9 @@ class WorkerParts:
         self.leaving = asyncio.Event()
         self.execution = LocalExecution(config, service.registry, lambda: service.dependencies)
         self.progress = ProgressKeeper(backend, health=health, bus=service.bus)
-        self.completer = Completer(backend, health=health, bus=service.bus, before_write=self.progress.flush)
+        self.completer = Completer(
+            backend, worker_id=worker_id, health=health, bus=service.bus, before_write=self.progress.flush
+        )
         self.executor = Executor(
             self.execution,
             self.completer,

@@ -21,13 +21,23 @@ from litestar_queues.events import (
     RoomFailed,
     Run,
 )
-from litestar_queues.outcomes import Completed, Completion, Failed, Outcome, RunError
+from litestar_queues.outcomes import (
+    Cancelled,
+    Completed,
+    Completion,
+    Failed,
+    Outcome,
+    Released,
+    Retried,
+    RunError,
+    Snoozed,
+)
 from litestar_queues.records import Claim, ClaimBatch, Held, QueuedTaskRecord
 from litestar_queues.rooms import StoreHealth
 from litestar_queues.status import TaskStatus
 from litestar_queues.worker.completer import Completer
 from litestar_queues.worker.progress import ProgressKeeper
-from tests.builders import make_record
+from tests.builders import make_error, make_record
 from tests.faults.faulty import FaultyBackend
 from tests.worker.harness import Told, until, within
 
@@ -44,7 +54,9 @@ class Ledger:
         self.stop = asyncio.Event()
         health = StoreHealth(self.bus)
         self.progress = ProgressKeeper(self.backend, health=health, bus=self.bus)
-        self.completer = Completer(self.backend, health=health, bus=self.bus, before_write=self.progress.flush)
+        self.completer = Completer(
+            self.backend, worker_id="w:1", health=health, bus=self.bus, before_write=self.progress.flush
+        )
         self.sizes: list[int] = []
         self._finish = self.backend.finish_many
         self.backend.finish_many = self._finish_many
@@ -155,6 +167,41 @@ async def test_an_outcome_that_came_too_late_is_told_and_changes_nothing() -> No
         await ledger.written()
         assert ledger.told.events == [CompletionsRefused([late.id]), RecordsFinished([done(good)])]
         assert await ledger.status(late.id) is TaskStatus.RUNNING
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Completed(b"1"),
+        Failed(make_error()),
+        Retried(make_error(), 9),
+        Cancelled("stopped"),
+        Released(),
+        Snoozed("?", 9),
+    ],
+    ids=lambda outcome: type(outcome).__name__,
+)
+async def test_an_outcome_whose_answer_was_lost_is_told_as_stored(outcome: Outcome) -> None:
+    async with Ledger() as ledger:
+        (claim,) = await ledger.claims(1)
+        ledger.backend.drop_reply("finish_many")
+        ledger.completer.put(run := Run(claim, outcome, 0.0))
+        await ledger.written()
+        assert ledger.told.all(RecordsFinished) == [RecordsFinished([run])]
+        assert ledger.told.all(CompletionsRefused) == []
+
+
+async def test_after_an_outage_an_outcome_that_came_too_late_is_still_no_success() -> None:
+    async with Ledger() as ledger:
+        (claim,) = await ledger.claims(1)
+        await ledger.backend.finish_many([Completion(claim.id, claim.token, Released())])
+        (second,) = (await ledger.backend.claim_many(worker_id="w:2", queues=(), limit=1, lease=60)).claims
+        await ledger.backend.finish_many([Completion(second.id, second.token, Completed(None))])
+        ledger.backend.fail("finish_many")
+        ledger.completer.put(done(claim))
+        await ledger.written()
+        assert ledger.told.all(CompletionsRefused) == [CompletionsRefused([claim.id])]
+        assert ledger.told.all(RecordsFinished) == []
 
 
 async def test_when_all_came_too_late_none_is_told_as_finished() -> None:
