@@ -1,4 +1,4 @@
-"""In: a store behind a faulty line. Out: a day at work that goes through every door, and what must be true in the evening.
+"""In: a store behind a faulty line. Out: a day at work that goes through every door, and what must hold in the evening.
 
 Three letters are posted, a task recurs, and a dead worker has left a record behind.
 """
@@ -58,16 +58,16 @@ class Day:
 
     async def _letter(self, number: int, context: TaskExecutionContext) -> int:
         self.runs[context.task_id] += 1
-        renewed = self.backend.calls["renew_many"]
-        await until(lambda: self.backend.calls["renew_many"] > renewed and not self.backend.faults_left("renew_many"))
-        await until(lambda: not self.backend.faults_left("cancel_requests"))
+        calls, left = self.backend.calls, self.backend.faults_left
+        renewed = calls.count("renew_many")
+        await until(lambda: calls.count("renew_many") > renewed)
+        await until(lambda: not left("renew_many") and not left("cancel_requests"))
         context.progress(number)
         return number
 
-    async def leave_a_dead_workers_record(self) -> None:
-        """It is that of a worker of the same name."""
+    async def leave_a_dead_workers_record(self, worker_id: str = "dead:1") -> None:
         (made,) = await self.backend.inner.enqueue_many([make_record(task="letter", payload=b"[[0],{}]")])
-        await self.backend.inner.claim_many(worker_id="dead:1", queues=(), limit=1, lease=LEASE)
+        await self.backend.inner.claim_many(worker_id=worker_id, queues=(), limit=1, lease=LEASE)
         self.clock.advance(LEASE + 1)
         self.handles.append(TaskResult(self.shop.service, made.id, "letter"))
 
@@ -116,7 +116,9 @@ async def assert_sound(day: Day) -> None:
     assert sorted(record.result for record in records) == [0, 1, 2, 3]
     assert set(day.backend.outcomes.values()) == {1}
     assert {record.id for record in records} == {handle.id for handle in day.handles}
-    told = [run for event in day.shop.told.all(RecordsFinished) for run in event.runs if isinstance(run.outcome, Completed)]
+    told = [
+        run for event in day.shop.told.all(RecordsFinished) for run in event.runs if isinstance(run.outcome, Completed)
+    ]
     assert sorted(run.claim.id for run in told) == sorted(day.backend.outcomes)
     downs, ups = day.shop.told.all(BackendDown), day.shop.told.all(BackendUp)
     assert len(downs) == len(ups)

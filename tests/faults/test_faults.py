@@ -1,142 +1,52 @@
-"""In: every door to the store, and every way a line can break. Out: books that balance, and one outcome per record."""
+"""In: each door of a worker to the store, each way a line can break. Out: books that balance, one outcome for each."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from litestar_queues import rooms
-from litestar_queues.backends.memory import MemoryBackend
 from litestar_queues.errors import BackendUnavailableError
-from litestar_queues.events import BackendDown, BackendUp, CompletionsRefused, RoomFailed
+from litestar_queues.events import BackendDown, BackendUp, CompletionsRefused
 from litestar_queues.execution.context import TaskExecutionContext
 from litestar_queues.maintenance.rescuer import Rescuer
-from litestar_queues.records import QueuedTaskRecord
-from litestar_queues.results import TaskResult
-from litestar_queues.status import TaskStatus
-from litestar_queues.worker.leases import LeaseKeeper
-from tests.builders import FakeClock, make_record
-from tests.faults.faulty import FaultyBackend
-from tests.worker.harness import PATIENCE, Shift, Shop, until, until_found
+from litestar_queues.worker.leases import CancelWatch, LeaseKeeper
+from tests.contract.conftest import STORES
+from tests.faults.day import LEASE, Day, assert_sound
+from tests.faults.doors import HOT, WORKER_DOORS
+from tests.worker.harness import PATIENCE, Shift, until
 
-LEASE = 60.0
-DOORS = {
-    "enqueue": "enqueue_many",
-    "claim": "claim_many",
-    "finish": "finish_many",
-    "renew": "renew_many",
-    "fire_ticks": "fire_ticks",
-    "rescue": "rescue_many",
-    "progress": "save_progress",
-}
-
-
-class Day:
-    """A day at work that goes through every door: three letters, a recurring task, a record of a dead worker."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock(datetime.now(UTC))  # a worker's own clock is real, and dates first ticks
-        self.backend = FaultyBackend(MemoryBackend(clock=self.clock))
-        self.shop = Shop(
-            backend=self.backend,
-            clock=self.clock,
-            worker_heartbeat_interval=0.01,
-            worker_stale_after=LEASE,
-            worker_poll_interval=0.01,
-        )
-        self.runs: Counter[UUID] = Counter()
-        self.shop.task(self._letter, name="letter")
-        self.shop.task(lambda: None, name="tick", schedule={"interval": 3_600})
-        self.handles: list[TaskResult] = []
-
-    async def _letter(self, number: int, context: TaskExecutionContext) -> int:
-        self.runs[context.task_id] += 1
-        renewed = self.backend.calls.count("renew_many")
-        calls, left = self.backend.calls, self.backend.faults_left
-        await until(lambda: calls.count("renew_many") > renewed and not left("renew_many"))
-        context.progress(number)
-        return number
-
-    async def leave_a_dead_workers_record(self) -> None:
-        (made,) = await self.backend.inner.enqueue_many([make_record(task="letter", payload=b"[[0],{}]")])
-        await self.backend.inner.claim_many(worker_id="dead:1", queues=(), limit=1, lease=LEASE)
-        self.clock.advance(LEASE + 1)
-        self.handles.append(TaskResult(self.shop.service, made.id, "letter"))
-
-    async def post_letters(self) -> None:
-        """Enqueue as a careful client does: under a key, again and again until the answer comes."""
-        for number in (1, 2, 3):
-            while True:
-                try:
-                    handle = await self.shop.service.enqueue("letter", number, key=f"letter {number}")
-                except BackendUnavailableError:
-                    continue
-                break
-            self.handles.append(handle)
-
-    async def records(self) -> list[QueuedTaskRecord]:
-        return [record for record in await self.shop.service.list_tasks() if record.task_name == "letter"]
-
-    async def tick(self) -> QueuedTaskRecord | None:
-        return next(iter(await self.shop.service.list_tasks(task="tick")), None)
-
-    async def is_over(self) -> bool:
-        tick = await self.tick()
-        return tick is not None and tick.is_terminal and all(record.is_terminal for record in await self.records())
-
-    async def work_until_over(self) -> None:
-        """Let the worker's day pass; what lost its lease while the line was broken is taken back an hour later."""
-        self.clock.advance(1)  # the first tick is due
-        for patience in (0.5, PATIENCE):
-            try:
-                async with asyncio.timeout(patience):
-                    await until_found(self.is_over)
-                    return
-            except TimeoutError:
-                self.clock.advance(LEASE + 1)
-        raise AssertionError("the day does not end: " + repr(await self.records()))
+Gone = Callable[[], Awaitable[Any]]
+"""Returns once the fault is over."""
 
 
 @pytest.fixture
-async def day(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Day]:
+async def day(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Day]:
+    """A day in memory, or in the store that the test names."""
     monkeypatch.setattr(rooms, "_FIRST_PAUSE", 0.001)
     monkeypatch.setattr(rooms, "_LONGEST_PAUSE", 0.01)
-    day = Day()
+    monkeypatch.setattr(rooms, "_QUIET", 0.2)
+    monkeypatch.setattr(CancelWatch, "interval", 0.01)
+    clock = Day.clock_ahead()
+    day = Day(STORES[getattr(request, "param", "memory")](request, clock)(), clock)
     async with day.shop:
         yield day
 
 
-async def assert_sound(day: Day) -> None:
-    ledger = await day.backend.inner.ledger()
-    assert ledger["enqueued"] == ledger["live"] + ledger["terminal"] + ledger["pruned"]
-    assert (ledger["enqueued"], ledger["live"]) == (5, 0)  # the dead worker's, three letters and one tick
-    records = await day.records()
-    assert [record.status for record in records] == [TaskStatus.COMPLETED] * 4
-    assert sorted(record.result for record in records) == [0, 1, 2, 3]
-    assert set(day.backend.outcomes.values()) == {1}
-    assert {record.id for record in records} == {handle.id for handle in day.handles}
-    downs, ups = day.shop.told.all(BackendDown), day.shop.told.all(BackendUp)
-    assert len(downs) == len(ups)
-    assert day.shop.told.all(RoomFailed) == []
-
-
-async def fails(day: Day, method: str) -> Callable[[], Awaitable[Any]]:
+async def fails(day: Day, method: str) -> Gone:
     day.backend.fail(method, 1 if method == "save_progress" else 3)  # what fails there is dropped, not tried again
     return lambda: until(lambda: not day.backend.faults_left(method))
 
 
-async def loses_its_reply(day: Day, method: str) -> Callable[[], Awaitable[Any]]:
+async def loses_its_reply(day: Day, method: str) -> Gone:
     day.backend.drop_reply(method)
     return lambda: until(lambda: not day.backend.faults_left(method))
 
 
-async def hangs(day: Day, method: str) -> Callable[[], Awaitable[Any]]:
+async def hangs(day: Day, method: str) -> Gone:
     hang = day.backend.hang(method)
 
     async def let_go() -> None:
@@ -147,21 +57,30 @@ async def hangs(day: Day, method: str) -> Callable[[], Awaitable[Any]]:
 
 
 @pytest.mark.parametrize("fault", [fails, hangs, loses_its_reply])
-@pytest.mark.parametrize("door", DOORS)
-async def test_whatever_breaks_at_a_door_the_books_balance(
-    day: Day, door: str, fault: Callable[[Day, str], Awaitable[Callable[[], Awaitable[Any]]]]
+@pytest.mark.parametrize(
+    ("day", "door"),
+    [(store, door) for store in ("memory", "sqlite") for door in WORKER_DOORS] + [("asyncpg", door) for door in HOT],
+    indirect=["day"],
+)
+async def test_whatever_breaks_at_a_door_of_a_worker_the_books_balance(
+    day: Day, door: str, fault: Callable[[Day, str], Awaitable[Gone]]
 ) -> None:
+    await day.leave_a_dead_workers_record("clerk:dead" if door == "rescue_predecessor" else "dead:1")
+    claim_is_lost = door == "claim_many" and fault is loses_its_reply
+    gone = None if door == "claim_many" and fault is hangs else await fault(day, door)  # it would not begin
+    if door == "claim_many":
+        await day.post_letters()
     async with Shift(day.shop) as shift:
-        gone = await fault(day, DOORS[door])
-        await day.leave_a_dead_workers_record()
+        gone = gone or await fault(day, door)
         async with asyncio.TaskGroup() as group:
-            group.create_task(day.post_letters())
-            group.create_task(day.work_until_over())
+            if door != "claim_many":
+                group.create_task(day.post_letters())
+            group.create_task(day.work_until_over(leases_run_out=claim_is_lost))
             group.create_task(_in_time(gone()))
         await until(lambda: shift.worker.health.ok)
-    assert not any(day.backend.faults_left(method) for method in DOORS.values())
+    assert not day.backend.faults_left(door)
     await assert_sound(day)
-    if fault is not loses_its_reply or door != "claim":
+    if not claim_is_lost:
         assert set(day.runs.values()) == {1}
 
 
@@ -170,9 +89,38 @@ async def _in_time(wait: Awaitable[Any]) -> None:
         await wait
 
 
-async def test_an_outage_of_the_whole_store_is_told_once_and_loses_nothing(day: Day) -> None:
+@pytest.mark.parametrize("fault", [fails, hangs, loses_its_reply])
+@pytest.mark.parametrize("day", ["memory", "sqlite"], indirect=True)
+async def test_a_worker_leaves_in_time_whatever_becomes_of_its_last_words(
+    day: Day, fault: Callable[[Day, str], Awaitable[Gone]]
+) -> None:
     async with Shift(day.shop) as shift:
-        await day.leave_a_dead_workers_record()
+        await fault(day, "forget_worker")
+        async with asyncio.timeout(PATIENCE / 2):
+            report = await shift.drain()
+    assert (report.cancelled, report.abandoned, report.unsaved) == (0, 0, 0)
+    assert day.backend.calls.count("forget_worker") == 1
+    rows = {row.worker_id for row in await day.backend.inner.list_workers()}  # its lease runs out, then it is "lost"
+    assert rows == (set() if fault is loses_its_reply else {shift.worker.worker_id})
+
+
+async def test_a_store_that_stays_away_is_asked_ever_less_often(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the pauses are those of users
+    async with Shift(day.shop):
+        day.backend.is_down = True
+        await day.shop.told.nth(BackendDown)
+        before = len(day.backend.calls)
+        await asyncio.sleep(1.2)
+        asked = day.backend.calls[before:]
+        # pauses of 0.1, 0.2, 0.4 and 0.8 s, less a quarter; two lanes claim
+        assert {method: asked.count(method) for method in asked if asked.count(method) > 10} == {}
+        assert len(day.shop.told.all(BackendDown)) == 1
+        day.backend.is_down = False
+
+
+async def test_an_outage_of_the_whole_store_is_told_once_and_loses_nothing(day: Day) -> None:
+    await day.leave_a_dead_workers_record()
+    async with Shift(day.shop) as shift:
         await day.post_letters()
         day.backend.is_down = True
         await day.shop.told.nth(BackendDown)

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
 from litestar_queues.backends.base import QueueBackend
 from litestar_queues.fleet import QueuePause
@@ -33,7 +33,7 @@ ALL = 10_000
 seconds = st.sampled_from([1, 2, 5])
 maybe_seconds = st.none() | seconds
 processes = st.integers(0, 1)
-demands = st.sampled_from([(), ("a",), ("b", "a"), QUEUES])
+demands = st.sampled_from([(), QUEUES, QUEUES, ("a",), ("b", "a")])
 endings: st.SearchStrategy[Outcome] = st.one_of(
     st.sampled_from([Completed(b"1"), Completed(None), Released(), Cancelled("stopped"), Failed(make_error("bad"))]),
     st.builds(Retried, st.just(make_error()), st.sampled_from([0, 2])),
@@ -69,7 +69,7 @@ class Life(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.model = Model(self.clock)
         self.schedules = ScheduleModel(self.model)
-        self.tokens: set[int] = set()
+        self.given: list[Held] = []
         self.runner = asyncio.Runner()
         make = self.make_store()
         first = make()
@@ -134,15 +134,15 @@ class Life(RuleBasedStateMachine):
         rows = self.model.claim(worker_id, queues, limit=limit, lease=lease)
         assert [one.id for one in batch.claims] == [row.seen.id for row in rows]
         assert batch.next_due_in == (None if len(rows) == limit else self.model.next_due_in(queues))
-        tokens = {one.token for one in batch.claims}
-        assert not tokens & self.tokens
-        self.tokens |= tokens
+        assert not {one.token for one in batch.claims} & {one.token for one in self.given}
         for one, row in zip(batch.claims, rows, strict=True):
             row.token, seen = one.token, row.seen
             waited = max(0.0, (self.clock.now() - seen.scheduled_at).total_seconds())
             assert (one.attempt, one.max_attempts, one.waited) == (seen.attempt, seen.max_attempts, waited)
             assert (one.task, one.queue, one.schedule) == (seen.task_name, seen.queue, seen.schedule)
-        return multiple(*(Held(one.id, one.token) for one in batch.claims))
+        given = [Held(one.id, one.token) for one in batch.claims]
+        self.given += given
+        return multiple(*given)
 
     @rule(process=processes, ended=st.lists(st.tuples(claims, endings), min_size=1, max_size=4))
     def finish(self, process: int, ended: list[tuple[Held, Outcome]]) -> None:
@@ -173,6 +173,22 @@ class Life(RuleBasedStateMachine):
     def rescue_predecessor(self, process: int, worker_id: str) -> None:
         answer = self.ask(process, "rescue_predecessor", worker_id, max_lost_leases=3)
         assert set(answer) == self.model.take_back(self.model.former(worker_id), max_lost_leases=3)
+
+    @rule(process=processes, most=st.sampled_from([2, 3]))
+    def every_holder_vanishes(self, process: int, most: int) -> None:
+        self.clock.advance(5)
+        self.rescue(process, ALL, most)
+
+    @precondition(lambda self: self._zombies())
+    @rule(process=processes, outcome=endings)
+    def zombies_finish(self, process: int, outcome: Outcome) -> None:
+        """Holders that vanished come back while others hold their records."""
+        completions = [Completion(*claim, outcome) for claim in self._zombies()]
+        assert sorted(self.ask(process, "finish_many", completions)) == sorted(one.id for one in completions)
+
+    def _zombies(self) -> list[Held]:
+        running = {row.seen.id: row.token for row in self.model.running()}
+        return [claim for claim in self.given if running.get(claim.id, claim.token) != claim.token]
 
     # operators
 
