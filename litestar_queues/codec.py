@@ -20,6 +20,12 @@ __all__ = (
     "encode_result",
 )
 
+_MOST_NESTED = 100
+"""Lists and objects in each other. Reading takes as much of the interpreter's stack as writing, and who reads may have
+been called from deeper down; one record that cannot be read would hide every list that it is in."""
+_ALIKE = bytes.maketrans(b"{}", b"[]")
+_NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
+
 
 def encode_payload(
     args: Sequence[Any], kwargs: Mapping[str, Any], *, task: str, max_bytes: int, names: Sequence[str] = ()
@@ -45,6 +51,8 @@ def encode_payload(
     # JSON has neither NaN nor infinity: msgspec writes them as null, so only then is a closer look needed
     if b"null" in encoded and _has_nonfinite(arguments):
         raise InvalidArgumentError(_name_culprit(arguments, task, names))
+    if len(encoded) > _MOST_NESTED and _is_too_deep(encoded):
+        raise InvalidArgumentError(_name_culprit(arguments, task, names) or _refusal("the call", RecursionError()))
     if len(encoded) > max_bytes:
         raise PayloadTooLargeError(_too_large(f"the arguments of task {task!r}", encoded, max_bytes))
     return encoded
@@ -145,9 +153,24 @@ def _encode_checked(value: Any, what: str, max_bytes: int) -> bytes:
         raise InvalidArgumentError(_refusal(what, error)) from error
     if b"null" in encoded and _has_nonfinite(value):
         raise InvalidArgumentError(_refusal(what, None))
+    if len(encoded) > _MOST_NESTED and _is_too_deep(encoded):
+        raise InvalidArgumentError(_refusal(what, RecursionError()))
     if len(encoded) > max_bytes:
         raise PayloadTooLargeError(_too_large(what, encoded, max_bytes))
     return encoded
+
+
+def _is_too_deep(encoded: bytes) -> bool:
+    """Whether lists and objects lie deeper in each other than a reader that is itself called from deep can follow."""
+    if encoded.count(b"[") + encoded.count(b"{") <= _MOST_NESTED:
+        return False
+    marks = encoded.replace(b"\\\\", b"").replace(b'\\"', b"").translate(_ALIKE, _NO_MARKS)
+    brackets = b"".join(marks.replace(b'""', b"").split(b'"')[::2])  # what lies within texts is left out
+    for _ in range(_MOST_NESTED):  # each round takes the innermost away; flat data is gone after a few
+        if not brackets:
+            break
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
 
 
 def _has_text_keys(value: Any) -> bool:
@@ -176,11 +199,13 @@ def _name_culprit(arguments: tuple[Sequence[Any], Mapping[str, Any]], task: str,
     for name, value in named:
         what = f"argument {name} of task {task!r}"
         try:
-            _encode(value)
+            encoded = _encode(value)
         except Exception as error:
             return _refusal(what, error)
         if _has_nonfinite(value):
             return _refusal(what, None)
+        if _is_too_deep(encoded):
+            return _refusal(what, RecursionError())
     return None
 
 
@@ -191,7 +216,7 @@ def _refusal(what: str, error: Exception | None) -> str:
         case UnicodeEncodeError():
             reason = "the text holds half of a surrogate pair, which UTF-8 does not have"
         case RecursionError():
-            reason = "it contains itself, or is nested too deeply"
+            reason = f"it contains itself, or is nested more than {_MOST_NESTED} deep"
         case _:
             reason = str(error) or type(error).__name__
     return f"{what} cannot be stored as JSON: {reason}"

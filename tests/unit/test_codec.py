@@ -28,6 +28,7 @@ from litestar_queues.codec import (
     encode_result,
 )
 from litestar_queues.errors import InvalidArgumentError, PayloadTooLargeError
+from tests.properties import examples
 
 MAX = 10_000_000
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -125,6 +126,42 @@ def test_a_python_value_becomes_its_json(value: Any, expected: Any) -> None:
     assert decode_payload(encode(value, inside=[value])) == ([expected], {"inside": [expected]})
 
 
+def nested(levels: int, texts: bool = False) -> Any:
+    value: Any = 'quoted "[[" \\' if texts else 0
+    for level in range(levels):
+        value = [value, "]"] if level % 2 else {"[": value}
+    return value
+
+
+def from_deep_down(frames: int, call: Callable[[], Any]) -> Any:
+    return call() if not frames else from_deep_down(frames - 1, call)
+
+
+@pytest.mark.parametrize("texts", [False, True])
+def test_what_is_accepted_can_be_read_from_deep_within_an_app(texts: bool) -> None:
+    value = nested(98, texts)  # two more are the call's own
+    payload, result = encode(value), encode_result(value, max_bytes=MAX)
+    assert from_deep_down(600, lambda: decode_payload(payload)) == ([value], {})
+    assert from_deep_down(600, lambda: decode_json(result)) == value
+
+
+def test_what_is_nested_deeper_than_that_is_refused_by_the_name_of_the_argument() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"argument 'tree' of task 'send' .* nested more than 100 deep"):
+        encode(1, nested(101, texts=True), names=("first", "tree"))
+    with pytest.raises(InvalidArgumentError, match=r"the call .* nested more than 100 deep"):
+        encode(nested(99))
+    with pytest.raises(InvalidArgumentError, match=r"the result .* nested more than 100 deep"):
+        encode_result(nested(101), max_bytes=MAX)
+
+
+@examples(100, 2000)
+@given(value=st.lists(texts, max_size=30).map(lambda all_texts: [{text: [text]} for text in all_texts] * 10))
+def test_no_text_makes_flat_data_look_deep_or_deep_data_flat(value: list[Any]) -> None:
+    assert decode_payload(encode(value)) == ([value], {})
+    with pytest.raises(InvalidArgumentError):
+        encode([*value, nested(100), *value])
+
+
 def test_arguments_may_come_in_any_sequence_and_mapping() -> None:
     assert encode_payload([1], MappingProxyType({"x": 2}), task="send", max_bytes=MAX) == b'[[1],{"x":2}]'
     assert encode_payload(deque([1]), {}, task="send", max_bytes=MAX) == b"[[1],{}]"
@@ -146,7 +183,7 @@ LOOP.append(LOOP)
         ({None: 3}, "keys of an object must be texts or numbers, not NoneType"),
         ({True: 3}, "keys of an object must be texts or numbers, not bool"),
         ("\ud800", "half of a surrogate pair"),
-        (LOOP, "contains itself, or is nested too deeply"),
+        (LOOP, "contains itself, or is nested more than 100 deep"),
         (10**5000, "integer string conversion"),
         (math.nan, "JSON has neither NaN nor infinity"),
         (-math.inf, "JSON has neither NaN nor infinity"),
@@ -217,7 +254,7 @@ def test_a_result_that_json_cannot_hold_is_refused(value: Any) -> None:
 
 
 def test_a_result_above_the_limit_is_refused() -> None:
-    with pytest.raises(PayloadTooLargeError, match="the result: 1,002 bytes"):
+    with pytest.raises(PayloadTooLargeError, match=r"the result: 1,002 bytes"):
         encode_result("x" * 1000, max_bytes=1000)
 
 
