@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,7 +22,7 @@ import psycopg
 
 from tests.bench import peers
 from tests.bench.lab import ROOT
-from tests.bench.postgres import Databases, databases
+from tests.bench.postgres import databases
 
 _HERE = Path(__file__).parent
 _NUMBER = 20
@@ -74,14 +76,16 @@ class Play:
 
     def __init__(self, library: Library, mode: str, url: str, folder: Path) -> None:
         self.library, self.mode, self._url = library, mode, url
-        self._folder = folder
+        self.folder = folder
         self.notes = folder / "notes"
         self._stack = ExitStack()
+        self._is_over = False
 
     def start(self, role: str, *arguments: str, seconds: float = _TASK) -> subprocess.Popen[bytes]:
         """Start one of its processes."""
+        assert not self._is_over
         env = os.environ | {"LEDGER_NOTES": str(self.notes), "LEDGER_SECONDS": str(seconds)}
-        log = self._stack.enter_context((self._folder / "log").open("ab"))
+        log = self._stack.enter_context((self.folder / "log").open("ab"))
         command = self.library.command(role, self._url, self.mode, *arguments)
         process = subprocess.Popen(command, cwd=ROOT if not self.library.packages else "/", env=env, stderr=log)
         self._stack.callback(process.wait)
@@ -90,11 +94,11 @@ class Play:
 
     def busy(self, seconds: float) -> subprocess.Popen[bytes]:
         """Enqueue, and start a worker that holds all of them."""
-        assert self.start("fill", str(_NUMBER)).wait(60) == 0, (self._folder / "log").read_text("utf-8")[-1500:]
+        assert self.start("fill", str(_NUMBER)).wait(60) == 0, (self.folder / "log").read_text("utf-8")[-1500:]
         first = self.start("worker", seconds=seconds)
         deadline = time.monotonic() + 60
         while len(self.lines("start")) < _NUMBER:
-            assert time.monotonic() < deadline, (self._folder / "log").read_text("utf-8")[-1500:]
+            assert time.monotonic() < deadline, (self.folder / "log").read_text("utf-8")[-1500:]
             time.sleep(0.05)
         return first
 
@@ -141,6 +145,7 @@ class Play:
 
     def close(self) -> None:
         """Kill what is left."""
+        self._is_over = True
         self._stack.close()
 
 
@@ -183,31 +188,49 @@ def main() -> int:
     """Play everything at once, since nearly all of it is waiting."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.ledger", description=__doc__)
     parser.add_argument("--mode", nargs="+", choices=tuple(_WAITS), default=tuple(_WAITS))
+    parser.add_argument("--only", nargs="+", choices=[library.script for library in LIBRARIES])
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and its children with it
     cache = Path(os.environ.get("BENCH_WORK") or Path.home() / ".cache/litestar-queues-bench")
-    with TemporaryDirectory(prefix="lq-peers-") as folder, databases() as made:
-        placed = [_place(library, cache) for library in LIBRARIES]
-        plays = [(fault, library, mode) for mode in options.mode for fault in FAULTS for library in placed]
-        with ThreadPoolExecutor(len(plays)) as pool:
-            lines = list(pool.map(lambda one: _play(one, made, Path(folder)), plays))
+    with TemporaryDirectory(prefix="lq-peers-") as folder, databases() as made, ExitStack() as stack:
+        placed = [_place(one, cache) for one in LIBRARIES if one.script in (options.only or one.script)]
+        calls = []
+        for mode, fault, library in product(options.mode, FAULTS, placed):
+            name = Path(folder) / f"{fault.__name__}-{library.script}-{mode}"
+            name.mkdir()
+            play = Play(library, mode, made.plain(made.new()), name)
+            stack.callback(play.close)
+            calls.append(partial(_play, fault, play))
+        lines = _at_once(calls)
     print("| settings | fault | library | records | ran twice | ended by a holder that had lost it |")
     print("|---|---|---|---|---|---|", *lines, sep="\n")
     return 0
 
 
-def _play(one: tuple[Callable[[Play], dict[int, float]], Library, str], made: Databases, folder: Path) -> str:
-    fault, library, mode = one
-    name = f"{fault.__name__}-{library.script}-{mode}"
-    (folder / name).mkdir()
-    play = Play(library, mode, made.plain(made.new()), folder / name)
+def _at_once(calls: Sequence[Callable[[], str]]) -> list[str]:
+    """Make all calls in threads that end with this process."""
+    answers: dict[int, str] = {}
+
+    def answer(at: int) -> None:
+        answers[at] = calls[at]()
+
+    threads = [threading.Thread(target=answer, args=(at,), daemon=True) for at in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [answers[at] for at in range(len(calls))]
+
+
+def _play(fault: Callable[[Play], dict[int, float]], play: Play) -> str:
     try:
         verdict = play.verdict(fault(play))
     except Exception as error:
         verdict = f"could not be played: {' '.join(str(error).split())[:300]} | |"
     finally:
         play.close()
-    print(f"{name}: {verdict}", file=sys.stderr, flush=True)
-    return f"| {mode} | {fault.__name__} | {library.title} | {verdict} |"
+    print(f"{play.folder.name}: {verdict}", file=sys.stderr, flush=True)
+    return f"| {play.mode} | {fault.__name__} | {play.library.title} | {verdict} |"
 
 
 def _place(library: Library, cache: Path) -> Library:
