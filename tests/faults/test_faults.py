@@ -161,6 +161,29 @@ async def test_a_worker_whose_renewals_come_too_late_changes_nothing_any_more(
     assert day.backend.outcomes[handle.id] == 1
 
 
+@pytest.mark.parametrize("by", [3600.0, -3600.0], ids=["ahead", "back"])
+@pytest.mark.parametrize("day", ["memory", "sqlite"], indirect=True)
+async def test_a_jump_of_the_stores_own_clock_loses_nothing_and_doubles_no_outcome(day: Day, by: float) -> None:
+    curtain = asyncio.Event()
+
+    async def slow() -> int:
+        await curtain.wait()
+        return 1
+
+    task = day.shop.task(slow)
+    running, delayed = await day.shop.service.enqueue(task), await day.shop.service.enqueue(task, run_after=60)
+    async with Shift(day.shop) as shift:
+        await until(lambda: shift.worker.running == 1)
+        day.clock.jump(by)  # ahead: every lease has run out; back: each lasts an hour longer, and delays as well
+        renewed = day.backend.calls.count("renew_many")
+        await until(lambda: day.backend.calls.count("renew_many") > renewed + 2)
+        curtain.set()
+        assert (await running.wait(PATIENCE)).result == 1
+        day.clock.advance(max(60.0, 60.0 - by))
+        assert (await delayed.wait(PATIENCE)).result == 1
+    assert [day.backend.outcomes[one.id] for one in (running, delayed)] == [1, 1]
+
+
 async def test_a_caller_whose_reply_was_lost_finds_its_record_by_the_key(day: Day) -> None:
     day.backend.drop_reply("enqueue_many")
     with pytest.raises(BackendUnavailableError):
