@@ -84,8 +84,7 @@ class Completer:
             await self._signal.wait()
             self._signal.clear()
             while self._waiting and not stop.is_set():
-                take = min(_BATCH, len(self._waiting))
-                self._writing = [self._waiting.popleft() for _ in range(take)]
+                self._writing = self._take()
                 await self._write(self._writing, stop)
                 self._writing = ()
                 self._relieve()
@@ -95,6 +94,14 @@ class Completer:
     def interrupt(self) -> None:
         """End the wait for work, so that a stop is seen at once."""
         self._signal.set()
+
+    def _take(self) -> list[Run]:
+        """The next runs, each of another record: of two runs of one, the store could not name the one it refused."""
+        taken: dict[UUID, Run] = {}
+        while self._waiting and len(taken) < _BATCH and self._waiting[0].claim.id not in taken:
+            run = self._waiting.popleft()
+            taken[run.claim.id] = run
+        return list(taken.values())
 
     def _relieve(self) -> None:
         if self._full and len(self._waiting) <= _LOW:

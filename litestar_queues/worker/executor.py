@@ -66,7 +66,10 @@ class Executor:
         return [Held(run.claim.id, run.claim.token) for run in self._running.values()]
 
     def start(self, claim: Claim, slots: Slots) -> None:
-        """Run the claim in a slot."""
+        """Run the claim in a slot; an older run of the same record has lost its claim by that, and is stopped."""
+        older = self._running.get(claim.id)
+        if older is not None:
+            self._cancel(older, "lost")
         context = TaskExecutionContext(
             claim,
             worker_id=self._worker_id,

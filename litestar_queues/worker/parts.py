@@ -91,8 +91,8 @@ class WorkerParts:
         self.until_leaving = (self.completer, self.progress, self.canary, self._presence(), *self._watches())
 
     def held(self) -> list[Held]:
-        """Every claim whose outcome is not stored yet."""
-        return self.executor.held() + self.completer.held()
+        """The claim of every record whose outcome is not stored yet; the latest, where one was lost and taken again."""
+        return list({one.id: one for one in self.completer.held() + self.executor.held()}.values())
 
     def stop_claiming(self) -> None:
         """Let the rooms end that make work."""

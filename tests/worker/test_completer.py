@@ -204,6 +204,19 @@ async def test_after_an_outage_an_outcome_that_came_too_late_is_still_no_success
         assert ledger.told.all(RecordsFinished) == []
 
 
+async def test_of_two_runs_of_one_record_the_one_is_told_that_counts() -> None:
+    async with Ledger() as ledger:
+        (lost,) = await ledger.claims(1)
+        await ledger.backend.finish_many([Completion(lost.id, lost.token, Released())])
+        (held,) = (await ledger.backend.claim_many(worker_id="w:1", queues=(), limit=1, lease=60)).claims
+        late, counts = Run(lost, Failed(make_error()), 0.0), done(held, b"1")
+        ledger.completer.put(late)
+        ledger.completer.put(counts)
+        await ledger.written()
+        assert ledger.told.all(RecordsFinished) == [RecordsFinished([counts])]
+        assert ledger.told.all(CompletionsRefused) == [CompletionsRefused([lost.id])]
+
+
 async def test_when_all_came_too_late_none_is_told_as_finished() -> None:
     async with Ledger() as ledger:
         (late,) = await ledger.claims(1)

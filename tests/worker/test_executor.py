@@ -144,6 +144,18 @@ async def test_a_newer_run_of_a_record_survives_the_end_of_the_older_one() -> No
     assert stage.outcomes() == [(new, DONE)]
 
 
+async def test_a_run_whose_record_is_claimed_anew_is_stopped_at_once() -> None:
+    stage = Stage()
+    old = await stage.play()
+    new = old._replace(token=2)
+    stage.executor.start(new, stage.slots)
+    await until(lambda: stage.slots.free == 9)
+    assert stage.executor.held() == [Held(new.id, 2)]
+    stage.curtain.set()
+    await stage.idle()
+    assert stage.outcomes() == [(new, DONE)]
+
+
 async def test_a_claim_that_was_never_started_can_be_given_back() -> None:
     stage = Stage()
     claim = make_claim()
