@@ -10,7 +10,7 @@ from e2e.harness.kube import Namespace, is_ready, statuses
 from e2e.harness.wait import BACK, POD_READY, RESCUE, RESTART, TASK, eventually
 
 POD = "shop-litestar-queues-worker-default-0"
-OUTAGE_SECONDS = 60
+OUTAGE_SECONDS = 120
 MOST_CPU = 0.060
 MOST_MEMORY_KIB = 25 * 1024
 MOST_WALL_AT_A_TENTH_OF_A_CORE = 1.0

@@ -9,7 +9,7 @@ import pytest
 from kubernetes import client, watch
 
 from e2e.harness.kube import Namespace, is_ready, statuses
-from e2e.harness.wait import POD_GONE, POD_READY, RESCUE, TASK, eventually
+from e2e.harness.wait import BACK, POD_GONE, POD_READY, RESCUE, TASK, eventually
 
 PREFIX = "shop-litestar-queues-worker-default"
 CANCELLED = 2
@@ -83,6 +83,64 @@ def test_a_killed_worker_takes_its_own_back_at_once(shop: Namespace, measured: l
         eventually(TASK, lambda: web.task(record)["status"] == "completed")
     last = statuses(shop.pod(pod))[0].last_state.terminated
     assert last.exit_code == KILLED
+
+
+def test_a_pod_ends_in_time_while_the_database_is_away(shop: Namespace, measured: list[str]) -> None:
+    shop.install(worker={"replicas": 1, "drainTimeout": 5}, settings={"worker_stale_after": 20})
+    pod = PREFIX + "-0"
+    grace = shop.pod(pod).spec.termination_grace_period_seconds
+    with shop.web() as web:
+        [record] = web.enqueue("slow", seconds=15)
+        eventually(TASK, lambda: shop.runs(record))
+        shop.kubectl("scale", "statefulset", "postgres", "--replicas=0")
+        eventually(POD_READY, lambda: shop.pod("postgres-0") is None)
+        code, seconds = delete(shop, pod)
+        measured.append(
+            f"deleted while the database is away: exit code {code}, gone after {seconds:.1f} s of {grace} s"
+        )
+        assert code in {0, CANCELLED}, "it is not killed"
+        assert seconds < grace
+        time.sleep(grace)
+        assert not is_ready(shop.pod(pod))
+        shop.kubectl("scale", "statefulset", "postgres", "--replicas=1")
+        eventually(POD_READY, lambda: is_ready(shop.pod("postgres-0")))
+        eventually(BACK, lambda: is_ready(shop.pod(pod)))
+        eventually(RESCUE, lambda: web.task(record)["status"] == "completed")
+    assert shop.restarts() == 0
+
+
+def test_a_node_is_drained_one_worker_at_a_time(shop: Namespace, measured: list[str]) -> None:
+    shop.install(worker={"replicas": 2, "podDisruptionBudget": {"enabled": True}})
+    with shop.web() as web:
+        records = web.enqueue("slow", count=10, seconds=10)
+        eventually(TASK, lambda: all(shop.runs(record) for record in records))
+        node = shop.pod(PREFIX + "-0").spec.node_name
+        before = {name: pod.metadata.uid for name, pod in shop.pods().items() if pod.spec.node_name == node}
+        selector = "--pod-selector=app.kubernetes.io/component=worker,litestar-queues/pool=default"
+        with ThreadPoolExecutor(1) as threads:
+            try:
+                began = time.monotonic()
+                drained = threads.submit(shop.kubectl, "drain", node, selector, "--timeout=120s")
+                eventually(POD_GONE, lambda: len(stayed(shop, before)) == len(before) - 1)
+                time.sleep(8)  # on a cluster of one node the pod that went has nowhere to go
+                alone = stayed(shop, before)
+                assert len(alone) == len(before) - 1
+                assert all(is_ready(shop.pod(name)) for name in alone)
+            finally:
+                shop.kubectl("uncordon", node)
+            drained.result()
+        measured.append(
+            f"kubectl drain with a budget: {len(before)} pods, one at a time, in {time.monotonic() - began:.0f} s"
+        )
+        eventually(POD_READY, lambda: all(is_ready(pod) for pod in shop.pods().values()))
+        eventually(TASK, lambda: all(web.task(record)["status"] == "completed" for record in records))
+    assert all([ended for *_, ended in shop.runs(record)] == [True] for record in records), "nothing was cut short"
+    assert stayed(shop, before) == []
+
+
+def stayed(shop: Namespace, before: dict[str, str]) -> list[str]:
+    """Pods that are the same as before."""
+    return [name for name, uid in before.items() if not is_another(shop.pod(name), uid)]
 
 
 def delete(shop: Namespace, pod: str) -> tuple[int, float]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from e2e.harness.kube import Namespace, Web
+import pytest
+
+from e2e.harness.kube import NEXT_IMAGE, Namespace, image_values
+from e2e.harness.load import RATE, Load
 from e2e.harness.wait import DRAINED, ROLLOUT, TASK, eventually
 
 POOL = "statefulset/shop-litestar-queues-worker-default"
-RATE = 50
-BATCH = 10
 MOST_P99 = 10.0
 MOST_WAIT = 30.0
 WAITS = """
@@ -24,65 +22,56 @@ from (select extract(epoch from (first.at - created_at))::float as wait from lq_
 """
 
 
-class Load:
-    """Enqueues at a steady rate over HTTP until it is told to stop."""
-
-    def __init__(self, web: Web) -> None:
-        self.web = web
-        self.ids: list[str] = []
-        self.trouble: list[Exception] = []
-        self.seconds = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        began = due = time.monotonic()
-        while not self._stop.is_set():
-            try:
-                self.ids += self.web.enqueue("fast", count=BATCH)
-            except Exception as error:
-                self.trouble.append(error)
-            due += BATCH / RATE
-            self._stop.wait(max(0.0, due - time.monotonic()))
-        self.seconds = time.monotonic() - began
-
-    @contextmanager
-    def on(self) -> Iterator[None]:
-        """Enqueue while the block runs."""
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            self._thread.join()
+FLEET = {"worker": {"replicas": 3}, "web": {"preStopSeconds": 5}, "settings": {"worker_unknown_task_delay": 2}}
+"""The second release enqueues a task that workers of the first do not know; those give it back for so long."""
+changes_image = pytest.mark.skipif(not NEXT_IMAGE, reason="E2E_NEXT_IMAGE names no second release of the app")
 
 
 def test_a_rolling_restart_under_load(shop: Namespace, measured: list[str]) -> None:
-    shop.install(worker={"replicas": 3})
-    with shop.web() as web:
-        load = Load(web)
-        with load.on():
-            time.sleep(5)
-            began = time.monotonic()
-            shop.kubectl("rollout", "restart", POOL)
-            shop.kubectl("rollout", "status", POOL, f"--timeout={ROLLOUT.seconds:g}s")
-            rollout = time.monotonic() - began
-            time.sleep(5)
+    shop.install(**FLEET)
+    load = Load(shop)
+    with load.on():
+        time.sleep(5)
+        began = time.monotonic()
+        shop.kubectl("rollout", "restart", POOL)
+        shop.kubectl("rollout", "status", POOL, f"--timeout={ROLLOUT.seconds:g}s")
+        rollout = time.monotonic() - began
+        time.sleep(5)
     judge(shop, load, measured, f"rolling restart of 3 pods in {rollout:.0f} s")
 
 
-def test_an_upgrade_under_load(shop: Namespace, measured: list[str]) -> None:
-    shop.install(worker={"replicas": 3})
-    with shop.web() as web:
-        load = Load(web)
-        with load.on():
-            time.sleep(5)
-            began = time.monotonic()
-            shop.upgrade(worker={"replicas": 3, "podLabels": {"release": "next"}})
-            shop.kubectl("rollout", "status", POOL, f"--timeout={ROLLOUT.seconds:g}s")
-            rollout = time.monotonic() - began
-            time.sleep(5)
-    judge(shop, load, measured, f"helm upgrade of 3 pods in {rollout:.0f} s")
+@changes_image
+@pytest.mark.each_change
+def test_an_upgrade_to_another_image_under_load(shop: Namespace, measured: list[str]) -> None:
+    shop.install(**FLEET)
+    load = Load(shop, "newest")
+    with load.on():
+        time.sleep(5)
+        began = time.monotonic()
+        shop.upgrade(**FLEET, image=image_values(NEXT_IMAGE))
+        rollout = time.monotonic() - began
+        time.sleep(5)
+    judge(shop, load, measured, f"helm upgrade to another image, 3 pods in {rollout:.0f} s")
+    assert sorted(shop.sql("select distinct release from run")) == [[1], [2]]
+    new = "select distinct release from run join lq_done on id = record where task like '%newfast'"
+    assert shop.sql(new) == [[2]], "what only the second release knows, only the second release ran"
+
+
+@changes_image
+def test_a_rollback_to_the_image_before_under_load(shop: Namespace, measured: list[str]) -> None:
+    shop.install(**FLEET)
+    shop.upgrade(**FLEET, image=image_values(NEXT_IMAGE))
+    load = Load(shop)
+    with load.on():
+        time.sleep(5)
+        began = time.monotonic()
+        shop.helm("rollback", "shop", "1", "--wait", "--timeout", f"{ROLLOUT.seconds:g}s")
+        rollout = time.monotonic() - began
+        time.sleep(5)
+    judge(shop, load, measured, f"helm rollback to the image before, 3 pods in {rollout:.0f} s")
+    assert sorted(
+        shop.sql("select distinct release from run where record in (select id from lq_done where task like '%fast')")
+    ) == [[1], [2]]
 
 
 def judge(shop: Namespace, load: Load, measured: list[str], what: str) -> None:

@@ -25,10 +25,13 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/litestar-queues"
 POSTGRES = ROOT / "manifests/overlays/demo-postgres/postgres.yaml"
 IMAGE = os.environ.get("E2E_IMAGE", "litestar-queues-e2e:1")
+NEXT_IMAGE = os.environ.get("E2E_NEXT_IMAGE", "")
+"""The same app in its second release; without it no test of images that change is run."""
 POSTGRES_IMAGE = os.environ.get("E2E_POSTGRES_IMAGE", "")
 """Runs in place of the overlay's image, where that cannot be pulled."""
+PROMETHEUS_IMAGE = os.environ.get("E2E_PROMETHEUS_IMAGE") or "prom/prometheus:v3.5.0"
 LEDGER = (
-    "create table run (record uuid, attempt int, pod text, begun_at timestamptz default clock_timestamp(),"
+    "create table run (record uuid, attempt int, pod text, release int, begun_at timestamptz default clock_timestamp(),"
     " ended_at timestamptz)"
 )
 NAME = "shop-litestar-queues"
@@ -40,6 +43,12 @@ def run(*command: str, stdin: str | None = None, seconds: float = 300) -> str:
     answer = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=seconds)
     assert answer.returncode == 0, f"{' '.join(command)} ended with {answer.returncode}: {answer.stderr}{answer.stdout}"
     return answer.stdout
+
+
+def image_values(image: str) -> dict[str, str]:
+    """An image as the chart's values name it."""
+    repository, _, tag = image.rpartition(":")
+    return {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,10 +134,9 @@ class Namespace:
 
     def helm(self, *arguments: str, values: Mapping[str, Any] | None = None, seconds: float = INSTALL.seconds) -> str:
         """Run helm in the namespace with values over those of all tests."""
-        repository, _, tag = IMAGE.rpartition(":")
         base = {
             "database": {"existingSecret": "litestar-queues-database"},
-            "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
+            "image": image_values(IMAGE),
             "web": {"preStopSeconds": 1},
             "worker": {"drainTimeout": 30, "minReadySeconds": 2},
         }

@@ -178,6 +178,16 @@ def test_the_smoke_test_ends_well_where_canary_and_exporter_are_well(
         assert subprocess.call([sys.executable, "-c", text], env=env, stderr=subprocess.DEVNULL) == code
 
 
+def test_pods_wait_until_the_schema_is_there(tmp_path: Path) -> None:
+    command = tmp_path / "litestar"
+    command.write_text(f"#!/bin/sh\ntest -e {tmp_path}/schema || {{ : > {tmp_path}/schema; exit 1; }}\n")
+    command.chmod(0o755)
+    text = (CHART / "files/await_schema.py").read_text("utf-8")
+    env = {"PATH": str(tmp_path), "AWAIT_SCHEMA_TIMEOUT": "0"}
+    codes = [subprocess.call([sys.executable, "-c", text], env=env) for _ in range(2)]
+    assert codes == [1, 0]
+
+
 # written files
 
 

@@ -264,6 +264,19 @@ def test_a_plain_migration_job_has_a_name_for_each_revision() -> None:
     assert job["spec"]["template"]["spec"]["serviceAccountName"] == "shop"
 
 
+def test_pods_beside_a_plain_job_wait_for_its_tables() -> None:
+    objects = case("gitops")
+    for key in (("StatefulSet", "queues-worker-fast"), ("Deployment", "queues-web")):
+        spec = objects[key]["spec"]["template"]["spec"]
+        [waits], [works] = spec["initContainers"], spec["containers"]
+        assert (waits["name"], waits["command"]) == ("await-schema", ["python", "-c"])
+        assert {name: waits[name] for name in waits if name not in {"name", "command", "args"}} == {
+            name: works[name] for name in waits if name not in {"name", "command", "args"}
+        }
+    hooked = case("default")["Deployment", "shop-litestar-queues-web"]["spec"]["template"]["spec"]
+    assert "initContainers" not in hooked
+
+
 def test_workers_alone_need_no_other_component() -> None:
     kinds = [kind for kind, _ in case("worker-only")]
     assert {"Deployment", "Job"} & set(kinds) == set()

@@ -1,7 +1,7 @@
 {{/*
 The one pod template. Takes `root`, `component`, `pool`, `values` of the component, and what only that component has:
 `env`, `container` (command, args, ports, probes, lifecycle) as YAML text, `gracePeriod`, `restartPolicy`,
-`serviceAccountName`, `port` where metrics are served.
+`serviceAccountName`, `port` where metrics are served, `awaitsSchema` where nothing runs without tables.
 */}}
 {{- define "litestar-queues.pod" -}}
 {{- $root := .root -}}
@@ -58,35 +58,23 @@ spec:
     - {{- merge (deepCopy .) (dict "labelSelector" $selector) | toYaml | nindent 6 }}
     {{- end }}
   {{- end }}
-  {{- with $own.initContainers }}
-  initContainers: {{- toYaml . | nindent 4 }}
+  {{- /* a plain Job runs beside the pods that need what it makes */}}
+  {{- $awaits := and .awaitsSchema (eq $global.migrations.mode "job") }}
+  {{- if or $awaits $own.initContainers }}
+  initContainers:
+    {{- if $awaits }}
+    - name: await-schema
+      {{- include "litestar-queues.awaitSchema" $root | nindent 6 }}
+      {{- include "litestar-queues.containerOfApp" . | nindent 6 }}
+    {{- end }}
+    {{- with $own.initContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- end }}
   containers:
     - name: {{ .component }}
-      image: {{ include "litestar-queues.image" . }}
-      imagePullPolicy: {{ $own.image.pullPolicy | default $global.image.pullPolicy }}
       {{- .container | nindent 6 }}
-      env:
-        {{- include "litestar-queues.env" $root | nindent 8 }}
-        {{- with .env }}
-        {{- . | nindent 8 }}
-        {{- end }}
-        {{- with concat $global.extraEnv $own.extraEnv }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-      {{- with concat $global.extraEnvFrom $own.extraEnvFrom }}
-      envFrom: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $own.resources }}
-      resources: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      securityContext: {{- include "litestar-queues.over" (list $own.securityContext $global.securityContext) | nindent 8 }}
-      volumeMounts:
-        - name: tmp
-          mountPath: /tmp
-        {{- with concat $global.extraVolumeMounts $own.extraVolumeMounts }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+      {{- include "litestar-queues.containerOfApp" . | nindent 6 }}
     {{- with $own.extraContainers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -96,6 +84,42 @@ spec:
     {{- with concat $global.extraVolumes $own.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+{{- end -}}
+
+{{/* What every container that runs the app has in common. */}}
+{{- define "litestar-queues.containerOfApp" -}}
+{{- $global := .root.Values -}}
+{{- $own := .values -}}
+image: {{ include "litestar-queues.image" . }}
+imagePullPolicy: {{ $own.image.pullPolicy | default $global.image.pullPolicy }}
+env:
+  {{- include "litestar-queues.env" .root | nindent 2 }}
+  {{- with .env }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with concat $global.extraEnv $own.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with concat $global.extraEnvFrom $own.extraEnvFrom }}
+envFrom: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $own.resources }}
+resources: {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext: {{- include "litestar-queues.over" (list $own.securityContext $global.securityContext) | nindent 2 }}
+volumeMounts:
+  - name: tmp
+    mountPath: /tmp
+  {{- with concat $global.extraVolumeMounts $own.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "litestar-queues.awaitSchema" -}}
+command: [python, -c]
+args:
+  - |
+    {{- .Files.Get "files/await_schema.py" | nindent 4 }}
 {{- end -}}
 
 {{/* An image of its own keeps nothing of the digest that belongs to the other. */}}

@@ -17,6 +17,7 @@ from litestar.params import FromPath, FromQuery
 from litestar_queues import QueuePlugin, QueueService, TaskExecutionContext, task
 
 POD = os.environ.get("HOSTNAME", "")
+RELEASE = int(os.environ.get("SHOP_RELEASE", "1"))
 _pools: list[asyncpg.Pool] = []
 
 
@@ -31,7 +32,10 @@ async def write(statement: str, *arguments: object) -> None:
 
 async def begin(context: TaskExecutionContext) -> None:
     """Note that an attempt has begun."""
-    await write("insert into run (record, attempt, pod) values ($1, $2, $3)", context.task_id, context.attempt, POD)
+    await write(
+        "insert into run (record, attempt, pod, release) values ($1, $2, $3, $4)",
+        *(context.task_id, context.attempt, POD, RELEASE),
+    )
 
 
 async def runs(context: TaskExecutionContext) -> int:
@@ -99,7 +103,16 @@ async def heartbeat() -> None:
     """Show that the fleet is alive."""
 
 
-TASKS = {"fast": fast, "slow": slow, "failing": failing, "wedge": wedge}
+TASKS = {"fast": fast, "slow": slow, "failing": failing, "wedge": wedge, "newest": fast}
+if RELEASE > 1:
+
+    @task(retries=3)
+    async def newfast(seconds: float, context: TaskExecutionContext) -> None:
+        """Do the same under a name that workers of the first release do not know."""
+        await begin(context)
+        await end(context)
+
+    TASKS["newest"] = newfast
 
 
 @post("/enqueue/{name:str}")
