@@ -86,7 +86,9 @@ def test_a_killed_worker_takes_its_own_back_at_once(shop: Namespace, measured: l
 
 
 def test_a_pod_ends_in_time_while_the_database_is_away(shop: Namespace, measured: list[str]) -> None:
-    shop.install(worker={"replicas": 1, "drainTimeout": 5}, settings={"worker_stale_after": 20})
+    shop.install(
+        worker={"replicas": 1, "drainTimeout": 5}, settings={"worker_stale_after": 20, "worker_heartbeat_interval": 4}
+    )
     pod = PREFIX + "-0"
     grace = shop.pod(pod).spec.termination_grace_period_seconds
     with shop.web() as web:

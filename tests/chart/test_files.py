@@ -81,6 +81,7 @@ def test_each_alert_has_a_case_a_summary_and_a_remedy() -> None:
     for rule in (rule for group in groups for rule in group["rules"]):
         assert f"alertname: {rule['alert']}\n" in cases
         assert set(rule["annotations"]) == {"summary", "description"}
+        assert f"## {rule['alert']}\n" in (ROOT / "docs/howto/alerts.md").read_text("utf-8")
         assert rule["labels"]["severity"] in {"warning", "critical"}
 
 
