@@ -15,6 +15,8 @@ PREFIX = "shop-litestar-queues-worker-default"
 CANCELLED = 2
 """Exit code of a drain that had to give back what it ran."""
 KILLED = 137
+DRAIN_FLAGS = ("--delete-emptydir-data", "--timeout=120s")
+"""Each pod has an emptyDir for /tmp, which kubectl does not throw away unasked."""
 UNDER_A_SHELL = ["sh", "-c", 'litestar-queues-worker "$@"; exit $?', "sh"]
 """Process 1 takes no SIGKILL from inside its own namespace, so the worker is a child."""
 SIGKILL = "import os; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), 9)"
@@ -122,7 +124,7 @@ def test_a_node_is_drained_one_worker_at_a_time(shop: Namespace, measured: list[
         with ThreadPoolExecutor(1) as threads:
             try:
                 began = time.monotonic()
-                drained = threads.submit(shop.kubectl, "drain", node, selector, "--timeout=120s")
+                drained = threads.submit(shop.kubectl, "drain", node, selector, *DRAIN_FLAGS)
                 eventually(POD_GONE, lambda: len(stayed(shop, before)) == len(before) - 1)
                 time.sleep(8)  # on a cluster of one node the pod that went has nowhere to go
                 alone = stayed(shop, before)

@@ -14,9 +14,10 @@ POOL = "statefulset/shop-litestar-queues-worker-default"
 MOST_P99 = 10.0
 MOST_WAIT = 30.0
 WAITS = """
-select percentile_cont(0.5) within group (order by wait) as p50,
-    percentile_cont(0.99) within group (order by wait) as p99, max(wait) as longest
-from (select extract(epoch from (first.at - created_at))::float as wait from lq_done
+-- what only the next release knows waits for its first worker; the longest wait counts that too
+select percentile_cont(0.5) within group (order by wait) filter (where known) as p50,
+    percentile_cont(0.99) within group (order by wait) filter (where known) as p99, max(wait) as longest
+from (select task not like '%newfast' as known, extract(epoch from (first.at - created_at))::float as wait from lq_done
       join (select record, min(begun_at) as at from run group by record) first on first.record = id
       where task like '%fast') waits
 """
@@ -44,7 +45,7 @@ def test_a_rolling_restart_under_load(shop: Namespace, measured: list[str]) -> N
 @pytest.mark.each_change
 def test_an_upgrade_to_another_image_under_load(shop: Namespace, measured: list[str]) -> None:
     shop.install(**FLEET)
-    load = Load(shop, "newest")
+    load = Load(shop, "mixed")
     with load.on():
         time.sleep(5)
         began = time.monotonic()

@@ -171,12 +171,15 @@ def test_the_smoke_test_ends_well_where_canary_and_exporter_are_well(
     tmp_path: Path, canary: int, metrics: bytes, code: int
 ) -> None:
     command = tmp_path / "litestar"
-    command.write_text(f"#!/bin/sh\nexit {canary}\n")
+    command.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls; exit {canary}\n')
     command.chmod(0o755)
     text = (CHART / "files/smoke.py").read_text("utf-8")
     with exporter(metrics) as url:
         env = {"PATH": str(tmp_path), "SMOKE_TIMEOUT": "0", "SMOKE_EXPORTER": url}
         assert subprocess.call([sys.executable, "-c", text], env=env, stderr=subprocess.DEVNULL) == code
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls[0] == "queues enqueue scheduler.heartbeat --wait --timeout 1s"
+    assert calls[1:] == ([] if canary else ["queues scheduler-health --minutes 5"])
 
 
 def test_pods_wait_until_the_schema_is_there(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from itertools import cycle, islice
 from typing import Any
 from uuid import UUID
 
@@ -103,7 +104,8 @@ async def heartbeat() -> None:
     """Show that the fleet is alive."""
 
 
-TASKS = {"fast": fast, "slow": slow, "failing": failing, "wedge": wedge, "newest": fast}
+TASKS = {"fast": [fast], "slow": [slow], "failing": [failing], "wedge": [wedge], "mixed": [fast]}
+"""What is enqueued under a name, in turns."""
 if RELEASE > 1:
 
     @task(retries=3)
@@ -112,7 +114,7 @@ if RELEASE > 1:
         await begin(context)
         await end(context)
 
-    TASKS["newest"] = newfast
+    TASKS["mixed"] = [newfast, *[fast] * 9]
 
 
 @post("/enqueue/{name:str}")
@@ -123,7 +125,8 @@ async def enqueue(
     seconds: FromQuery[float] = 0.0,
 ) -> list[UUID]:
     """Enqueue so many calls of a task."""
-    return [(await queue_service.enqueue(TASKS[name], seconds)).id for _ in range(count)]
+    turns = islice(cycle(TASKS[name]), count)
+    return [(await queue_service.enqueue(one, seconds)).id for one in turns]
 
 
 @get("/tasks/{task_id:uuid}")
