@@ -14,13 +14,13 @@ POOL = "statefulset/shop-litestar-queues-worker-default"
 MOST_P99 = 10.0
 MOST_WAIT = 30.0
 WAITS = """
--- what only the next release knows waits for its first worker; the longest wait counts that too
 select percentile_cont(0.5) within group (order by wait) filter (where known) as p50,
     percentile_cont(0.99) within group (order by wait) filter (where known) as p99, max(wait) as longest
 from (select task not like '%newfast' as known, extract(epoch from (first.at - created_at))::float as wait from lq_done
       join (select record, min(begun_at) as at from run group by record) first on first.record = id
       where task like '%fast') waits
 """
+"""What only the next release knows waits for its first worker; the longest wait counts that too."""
 
 
 FLEET = {"worker": {"replicas": 3}, "web": {"preStopSeconds": 5}, "settings": {"worker_unknown_task_delay": 2}}
