@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ("Claimer", "ClaimerOptions")
 
+_MOST_AT_ONCE = 500
+"""Records that one claim asks for: while they run, the store looks for more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimerOptions:
@@ -93,7 +96,7 @@ class Claimer:
         self._signal.clear()
         if not self._hungry or not self._slots.free or self._completer.is_full:
             return self._options.poll_interval
-        demand = self._slots.free
+        demand = min(self._slots.free, _MOST_AT_ONCE)
         self._hungry = False
         asked_at = time.monotonic()
         try:

@@ -144,7 +144,7 @@ async def test_a_record_that_becomes_due_is_told_by_the_claim_not_by_a_wake_up(
     await enqueue(backend, delay=1)
     woken = asyncio.Event()
     backend.subscribe(woken.set)
-    await asyncio.sleep(QUIET)
+    await asyncio.sleep(10 * QUIET)  # until it listens, on a busy machine too
     woken.clear()
     batch = await backend.claim_many(worker_id="w:1", queues=(), limit=1, lease=60)
     assert batch.next_due_in == 1.0

@@ -59,11 +59,14 @@ async def _insert_groups(
     holders: dict[UUID, UUID] = {}
     for group in groups:
         shared = _shared(group[0], now, channel)
-        if group[0].key is None:
+        if group[0].key is not None:
+            holders |= await _insert_keyed(connection, sql, group, shared, now)
+        elif len(group) == 1:
+            (_, ids, payloads, *rest) = shared(group)
+            await connection.run(sql["insert_one"], now, *ids, *payloads, *rest)
+        else:
             name = "insert_alike" if len(group) < _MANY else "insert_many_alike"
             await connection.run(sql[name], *shared(group))
-        else:
-            holders |= await _insert_keyed(connection, sql, group, shared, now)
     if not holders:
         return [Enqueued(record.id, True) for record in records]  # noqa: FBT003 - by keyword it takes a third longer
     return [Enqueued(holders.get(record.id, record.id), record.id not in holders) for record in records]
@@ -224,7 +227,7 @@ class EnqueueDesk:
                 await connection.run(self._sql["commit"])
             return answers
 
-        answers = await self._lane.run(operation)
+        answers = await self._lane.serve(operation)
         at = 0
         for call in calls:
             mine = answers[at : at + len(call[0])]

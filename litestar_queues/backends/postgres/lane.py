@@ -49,11 +49,24 @@ class Lane:
         Raises:
             BackendUnavailableError: The server cannot be reached now.
         """
-        task = asyncio.ensure_future(self._serve(operation))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task = asyncio.ensure_future(self.serve(operation))
         task.add_done_callback(_look_at)
         return await asyncio.shield(task)
+
+    async def serve(self, operation: Operation[T]) -> T:
+        """The same within the task that calls, which nobody may cancel; it saves a task and three turns of the loop.
+
+        Raises:
+            BackendUnavailableError: The server cannot be reached now.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            async with self._turn:
+                return await self._persistently(operation)
+        finally:
+            self._running.discard(task)
 
     async def close(self) -> None:
         """Let what has begun end, then leave."""
@@ -68,20 +81,19 @@ class Lane:
             except Exception:
                 connection.cut()
 
-    async def _serve(self, operation: Operation[T]) -> T:
-        async with self._turn:
-            for left in reversed(range(_TRIES)):
-                try:
-                    return await self._patiently(operation)
-                except Exception as error:
-                    await self._clean_up(error)
-                    if left and is_transient(error):
-                        continue
-                    ours = translate(error, self._address.label)
-                    if ours is error:
-                        raise
-                    raise ours from error
-            raise AssertionError
+    async def _persistently(self, operation: Operation[T]) -> T:
+        for left in reversed(range(_TRIES)):
+            try:
+                return await self._patiently(operation)
+            except Exception as error:
+                await self._clean_up(error)
+                if left and is_transient(error):
+                    continue
+                ours = translate(error, self._address.label)
+                if ours is error:
+                    raise
+                raise ours from error
+        raise AssertionError
 
     async def _patiently(self, operation: Operation[T]) -> T:
         # cut before it is cancelled: psycopg would ask the server to cancel, and wait for its answer

@@ -54,7 +54,11 @@ class Listener:
         """Wake the subscribers after a change of this process."""
         for wake in self._wakes:
             assert self._loop is not None
-            self._loop.call_soon(wake)
+            self._loop.call_soon(self._wake, wake)
+
+    def _wake(self, wake: Callable[[], None]) -> None:
+        if wake in self._wakes:  # a subscription may have ended since
+            wake()
 
     async def close(self) -> None:
         """Stop listening, and let the subscribers go."""

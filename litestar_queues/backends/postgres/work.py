@@ -104,8 +104,12 @@ class WorkDesk:
 
     async def _serve(self) -> None:
         try:
-            while self._finishes or self._claims or self._unwanted:
-                await asyncio.sleep(0)  # what ended in this step of the loop and what it makes room for come together
+            while True:
+                # what ended in this step of the loop and what it makes room for come together, and whoever got claims
+                # asks for more before they run: so the server works while this process does
+                await asyncio.sleep(0)
+                if not (self._finishes or self._claims or self._unwanted):
+                    return
                 finishes, self._finishes = self._finishes, []
                 claim = self._claims.pop(0) if self._claims else None
                 if claim is not None and claim[1].done():  # it was cancelled before its turn
@@ -119,7 +123,7 @@ class WorkDesk:
 
     async def _together(self, finishes: Sequence[_Finish], claim: _Claim | None) -> None:
         try:
-            accepted, batch = await self._lane.run(
+            accepted, batch = await self._lane.serve(
                 lambda connection: self._work(connection, finishes, claim and claim[0])
             )
         except BaseException as error:

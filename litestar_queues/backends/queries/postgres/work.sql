@@ -153,8 +153,8 @@ select
         )
     ) as resumed_in
 
--- Make delayed records of the named queues, or of every queue, pending that are due, unless the queue is paused.
--- $1 now or null, $2 limit, $3 queues, $4 every queue.
+-- Make delayed records of the named queues, or of every queue, pending that are due, unless the queue is paused: those due
+-- first. $1 now or null, $2 limit, $3 queues, $4 every queue.
 -- name: promote
 with recursive
 delayed (queue) as ( -- jumps from queue to queue through the index
@@ -163,7 +163,7 @@ delayed (queue) as ( -- jumps from queue to queue through the index
     select (select queue from lq_live where status = 'scheduled' and queue > delayed.queue order by queue limit 1)
     from delayed where delayed.queue is not null
 ),
-due as materialized (
+first_due as materialized (
     select found.place
     from (
         select queue from unnest($3::text[]) as named (queue)
@@ -171,16 +171,22 @@ due as materialized (
         select queue from delayed where queue <> 'litestar-queues.canary'
     ) as one
     cross join lateral (
-        select ctid as place from lq_live
+        select ctid as place, due_at from lq_live
         where status = 'scheduled' and lq_live.queue = one.queue and due_at <= coalesce($1::timestamptz, now())
         order by due_at
         limit $2::integer
-        for update skip locked
     ) as found
     where one.queue <> all(
         array(select queue from lq_pause where until is null or until > coalesce($1::timestamptz, now()))
     )
+    order by found.due_at
     limit $2::integer
+),
+due as materialized ( -- locked only now, or those of later queues would be locked in vain
+    select ctid as place from lq_live
+    where ctid = any(array(select place from first_due)) and status = 'scheduled'
+        and due_at <= coalesce($1::timestamptz, now())
+    for update skip locked
 )
 -- by place: without the settings of a session, as behind a pooler, a join on the id may go through the whole table
 update lq_live set status = 'pending' where ctid = any(array(select place from due))
