@@ -142,7 +142,7 @@ class QueueExporter:
         counts = await service.get_statistics()
         canary_at = await service.canary_health()
         rows = await service.list_schedules()
-        states = [one.state for one in await service.list_workers()]
+        states = await service.backend.count_workers()
         paused = {one.queue for one in await service.paused_queues()}
         now, schedules = self._clock.now(), service.registry.scheduled()
 
@@ -153,7 +153,7 @@ class QueueExporter:
         lags = {row.name: 0.0 if row.paused else since(row.next_at) for row in rows if row.name in schedules}
         self._queues.update(service.config.worker_queues, (one.queue for one in depths), paused)
         self._queues.update(task.options.queue for task in service.registry)
-        workers = {state: states.count(state) for state in WORKER_STATES}
+        workers = {state: states.get(state, 0) for state in WORKER_STATES}
         return _Findings(depths, counts, None if canary_at is None else since(canary_at), lags, workers, paused)
 
     def _depths(self, findings: _Findings) -> Iterator[QueueDepth]:

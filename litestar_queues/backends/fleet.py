@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from litestar_queues.fleet import QueuePause, Tally, WorkerReport, WorkerRow
 
@@ -27,6 +27,10 @@ class FleetStore(ABC):
     @abstractmethod
     async def list_workers(self) -> Sequence[WorkerRow]:
         """All workers by host and id, also those whose lease ran out, until they are pruned."""
+
+    @abstractmethod
+    async def count_workers(self) -> Mapping[str, int]:
+        """How many of them are in each state; states in which none is may be left out."""
 
     @abstractmethod
     async def pause_queue(self, queue: str, *, seconds: float | None = None) -> None:

@@ -39,6 +39,7 @@ CALLS: dict[str, Callable[[QueueBackend], Awaitable[object]]] = {
     "report_worker": lambda it: it.report_worker(make_report(), lease=1, tallies=[make_tally(completed=1)]),
     "forget_worker": lambda it: it.forget_worker("w:1"),
     "list_workers": lambda it: it.list_workers(),
+    "count_workers": lambda it: it.count_workers(),
     "pause_queue": lambda it: it.pause_queue("a", seconds=1),
     "resume_queue": lambda it: it.resume_queue("a"),
     "paused_queues": lambda it: it.paused_queues(),

@@ -61,6 +61,16 @@ async def test_a_worker_is_alive_while_its_lease_lasts(backend: QueueBackend, cl
     assert await alive(backend) == ["long:1", "short:1"]
 
 
+async def test_workers_are_counted_by_their_state(backend: QueueBackend, clock: FakeClock) -> None:
+    assert dict(await backend.count_workers()) == {}
+    await backend.report_worker(make_report("lost:1", draining=True), lease=10)
+    for name in ("working:1", "working:2"):
+        await backend.report_worker(make_report(name), lease=60)
+    await backend.report_worker(make_report("leaving:1", draining=True), lease=60)
+    clock.advance(10)
+    assert dict(await backend.count_workers()) == {"working": 2, "draining": 1, "lost": 1}
+
+
 async def test_a_worker_that_left_is_forgotten(backend: QueueBackend) -> None:
     await backend.report_worker(make_report("a:1"), lease=60)
     await backend.report_worker(make_report("b:1"), lease=60)

@@ -137,6 +137,7 @@ class FaultyBackend(QueueBackend):
     report_worker = _door("report_worker")
     forget_worker = _door("forget_worker")
     list_workers = _door("list_workers")
+    count_workers = _door("count_workers")
     pause_queue = _door("pause_queue")
     resume_queue = _door("resume_queue")
     paused_queues = _door("paused_queues")

@@ -3,7 +3,8 @@
 # ruff: noqa: D102 - the seam documents its methods
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 
@@ -128,6 +129,9 @@ class MemoryFleet(QueueBackend):
     async def list_workers(self) -> Sequence[WorkerRow]:
         self._check_open()
         return self._fleet.workers(self._clock.micros())
+
+    async def count_workers(self) -> Mapping[str, int]:
+        return Counter(one.state for one in await self.list_workers())
 
     async def pause_queue(self, queue: str, *, seconds: float | None = None) -> None:
         self._check_open()

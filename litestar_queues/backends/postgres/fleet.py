@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,9 @@ class PostgresFleet(QueueBackend):
 
     async def list_workers(self) -> Sequence[WorkerRow]:
         return [_as_worker(row) for row in await self._run("list_workers", self._now())]
+
+    async def count_workers(self) -> Mapping[str, int]:
+        return {row[0]: row[1] for row in await self._run("count_workers", self._now())}
 
     async def pause_queue(self, queue: str, *, seconds: float | None = None) -> None:
         check_pause(queue, seconds)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
@@ -45,6 +46,9 @@ class SQLiteFleet(QueueBackend):
 
     async def list_workers(self) -> Sequence[WorkerRow]:
         return await self._read(_workers)
+
+    async def count_workers(self) -> Mapping[str, int]:
+        return Counter(one.state for one in await self.list_workers())
 
     async def pause_queue(self, queue: str, *, seconds: float | None = None) -> None:
         check_pause(queue, seconds)

@@ -48,6 +48,15 @@ select
     lease_until > coalesce($1::timestamptz, now()) as alive
 from lq_worker order by host collate "C", worker_id collate "C"
 
+-- How many of them are in each state: a fleet's rows would take the exporter's time. $1 now or null.
+-- name: count_workers
+select
+    case
+        when lease_until <= coalesce($1::timestamptz, now()) then 'lost' when draining then 'draining' else 'working'
+    end as state,
+    count(*)
+from lq_worker group by state
+
 -- The tallies of the last $2 seconds, counted from $1 (null: now).
 -- name: list_tallies
 select minute, queue, completed, failed, retried, cancelled, waits, durations from lq_tally
