@@ -11,7 +11,7 @@ RUN := $(VENV)/bin/
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-model lint bench load soak soak-faults docs site manifests e2e tools package lock clean
+.PHONY: help demo test test-faults test-model browser pictures lint bench load soak soak-faults docs site manifests e2e tools package lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,19 @@ test-model: $(READY) ## try many more histories than make test does against a pl
 	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "SEED=$$seed plays this again"; \
 	$(RUN)python -m pytest $(DEEP) --hypothesis-profile deep --hypothesis-seed $$seed \
 	    --numprocesses $(TEST_PROCESSES) --dist worksteal $(ARGS)
+
+$(VENV)/.browser: $(READY) .ci/browser.txt
+	@$(RUN)python -m pip --version >/dev/null 2>&1 && \
+	    $(RUN)python -m pip --quiet --disable-pip-version-check install --requirement .ci/browser.txt || \
+	    uv pip install --quiet --python $(RUN)python --requirement .ci/browser.txt
+	@touch $@
+
+browser: $(VENV)/.browser ## use and inspect the dashboard in Chromium, which has to be installed
+	@$(RUN)python -m pytest -m browser tests/browser $(ARGS)
+
+pictures: $(VENV)/.browser ## photograph the dashboard for docs/images
+	@mkdir -p docs/images
+	@IMAGES=docs/images $(RUN)python -m pytest -m browser -k pictures tests/browser
 
 lint: $(READY) ## check style, types and import contracts
 	@$(RUN)ruff check

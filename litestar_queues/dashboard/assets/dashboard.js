@@ -29,14 +29,20 @@ function keep(region, fresh) {
   }
 }
 
+// What tells a place for the focus from others, whatever comes and goes around it.
+function nameOf(one) {
+  if (one.matches("summary")) return one.parentElement.id;
+  return one.getAttribute("href") ?? (one.value || one.ariaLabel || one.textContent);
+}
+
 function replace(region, fresh) {
-  const stops = "a, button, input, summary, [tabindex]";
-  const place = [...region.querySelectorAll(stops)].indexOf(document.activeElement);
+  const stops = "a, button, input:not([type=hidden]), summary, [tabindex]";
+  const held = region.contains(document.activeElement) ? nameOf(document.activeElement) : null;
   const scrolls = [...region.querySelectorAll(".wide, pre")].map((one) => one.scrollLeft);
   keep(region, fresh);
   region.replaceWith(fresh);
   [...fresh.querySelectorAll(".wide, pre")].forEach((one, index) => (one.scrollLeft = scrolls[index] ?? 0));
-  if (place >= 0) fresh.querySelectorAll(stops)[place]?.focus({ preventScroll: true });
+  if (held !== null) [...fresh.querySelectorAll(stops)].find((one) => nameOf(one) === held)?.focus({ preventScroll: true });
 }
 
 async function refresh() {
@@ -90,6 +96,9 @@ button.addEventListener("click", () => {
   paused ? close() : open();
   show(paused ? "off" : "on", paused ? "Paused" : "Live");
 });
-document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
-show("on", "Live");
-open();
+// a page that refused something stays as it is; one that had no store to show comes back by itself
+if (status === "200" || status === "503") {
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  show("on", "Live");
+  open();
+}
