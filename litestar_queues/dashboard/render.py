@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ("age", "link", "number", "readable", "render", "require_templates")
 
 _MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
-_NEARLY_ONE, _TEN, _HUNDRED = 0.9995, 10, 100
+_THOUSANDTH, _NEARLY_ONE, _TEN, _HUNDRED = 0.001, 0.9995, 10, 100
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 """Control characters, those that turn the direction of writing or take no room, and halves of characters."""
 
@@ -50,9 +50,11 @@ def age(seconds: float | None) -> str:
         return "none"
     for length, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
         if seconds >= length:
-            return f"{seconds / length:.1f} {unit}"
+            return f"{seconds / length:.1f}".removesuffix(".0") + f" {unit}"
     if seconds <= 0:
         return "0 s"
+    if seconds < _THOUSANDTH:
+        return "under 1 ms"
     amount, unit = (seconds, "s") if seconds >= _NEARLY_ONE else (seconds * 1000, "ms")
     return f"{amount:.0f} {unit}" if amount >= _TEN else f"{amount:.2g} {unit}"
 
@@ -96,6 +98,7 @@ def _environment() -> Environment:
         scale=_scale,
         pretty=_pretty,
         percent=_percent,
+        ticks=_ticks,
     )
     return environment
 
@@ -120,6 +123,12 @@ def _since(moment: datetime, now: datetime) -> str:
     """How long ago, or in how long."""
     seconds = (now - moment).total_seconds()
     return f"{age(seconds)} ago" if seconds >= 0 else f"in {age(-seconds)}"
+
+
+def _ticks(definition: str) -> str:
+    """When a schedule ticks, from the text by which it is stored."""
+    kind, _, rest = definition.partition(" ")
+    return f"every {age(float(rest))}" if kind == "interval" else rest if kind == "cron" else definition
 
 
 def _pretty(value: Any) -> str:

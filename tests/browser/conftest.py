@@ -59,9 +59,13 @@ class Tab:
         self.page = page
         self.town = town
         self.errors: list[str] = []
-        page.on("console", lambda message: message.type in {"error", "warning"} and self.errors.append(message.text))
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self._keep(message.text if message.type in {"error", "warning"} else ""))
+        page.on("pageerror", lambda error: self._keep(str(error)))
         page.add_init_script(WATCH)
+
+    def _keep(self, text: str) -> None:
+        if text:
+            self.errors.append(text)
 
     def open(self, path: str = "") -> Page:
         self.page.goto(self.town.url + path)

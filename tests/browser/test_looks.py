@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 
 from tests.browser.conftest import Tab, Town, tab_of
 
@@ -94,4 +96,5 @@ def test_pictures_for_the_documentation(
     page.wait_for_timeout(500)
     tall = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": min(tall, 1100)})
-    page.screenshot(path=images / f"{name}-{scheme}.png")
+    photo = Image.open(BytesIO(page.screenshot()))
+    photo.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(images / f"{name}-{scheme}.png", optimize=True)

@@ -158,7 +158,7 @@ async def test_schedules_tell_when_they_are_due_and_how_the_last_run_went(
 ) -> None:
     await furnish(visitor.backend, shifted, minutes=1 + 23)
     text = (await visitor.get("/schedules")).text
-    for found in ("reports.nightly", "cron 0 3 * * * Europe/Berlin", "interval 900.0", "in ", "completed", "Run now"):
+    for found in ("reports.nightly", "<code>0 3 * * * Europe/Berlin<", "every 15 min", "in ", "completed", "Run now"):
         assert found in text
 
 
@@ -173,7 +173,7 @@ async def test_a_store_that_is_away_is_one_sentence(visitor: Visitor, monkeypatc
 
 
 async def test_hostile_text_stays_text_everywhere(visitor: Visitor) -> None:
-    odd = "<b>\"'>&{{ 7919 * 7907 }}"
+    odd = "<b>\"'>&{{ 77777 * 77777 }}"
     payload = json.dumps([[HOSTILE], {HOSTILE: HOSTILE}]).encode()
     error = RunError(HOSTILE, HOSTILE, HOSTILE)
     failed = await visitor.end(Failed(error), task=odd, queue=odd, key=odd, payload=payload)
@@ -183,8 +183,8 @@ async def test_hostile_text_stays_text_everywhere(visitor: Visitor) -> None:
     await visitor.backend.report_worker(make_report(worker_id="worker:1", host=odd, queues=(odd,)), lease=60.0)
     for path in ("", "/records", f"/records/{failed}", "/workers", "/schedules", f"/records?queue={odd}", "?queue=<b>"):
         text = (await visitor.get(path)).text
-        for unwanted in ("<b>", "<script>alert", "\x1b", "\u202e", "62615533"):
-            assert unwanted not in text.replace(str(failed), ""), (path, unwanted)
+        for unwanted in ("<b>", "<script>alert", "\x1b", "\u202e", str(77777**2)):
+            assert unwanted not in text, (path, unwanted)
     text = (await visitor.get(f"/records/{failed}")).text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;\\u001b[2J\\u202egnp" in text
 
@@ -192,7 +192,7 @@ async def test_hostile_text_stays_text_everywhere(visitor: Visitor) -> None:
 async def test_ages_are_told_in_the_unit_that_fits() -> None:
     from litestar_queues.dashboard.render import age, number
 
-    spans = (None, 0.0, 0.0312, 0.9996, 1.25, 5.0, 42.4, 90.0, 5_400.0, 129_600.0)
-    expected = ["none", "0 s", "31 ms", "1 s", "1.2 s", "5 s", "42 s", "1.5 min", "1.5 h", "1.5 d"]
+    spans = (None, 0.0, 0.0004, 0.0312, 0.9996, 1.25, 5.0, 42.4, 90.0, 5_400.0, 129_600.0)
+    expected = ["none", "0 s", "under 1 ms", "31 ms", "1 s", "1.2 s", "5 s", "42 s", "1.5 min", "1.5 h", "1.5 d"]
     assert [age(span) for span in spans] == expected
     assert [number(value) for value in (0, 0.25, 7.0, 1234567)] == ["0", "0.2", "7", "1\u202f234\u202f567"]
