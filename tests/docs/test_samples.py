@@ -50,7 +50,7 @@ def calls(page: Path) -> Iterator[str]:
 
 def find(words: list[str]) -> tuple[click.Command, list[str]]:
     command: click.Command = queues
-    while isinstance(command, click.Group) and not words[0].startswith("-"):
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         inner = command.commands.get(words[0])
         assert inner is not None, f"there is no command {words[0]!r}"
         command, words = inner, words[1:]
