@@ -46,10 +46,9 @@ class Overview:
 
 def overview_of(snapshot: Snapshot, tallies: Sequence[Tally], hours: int, queue: str | None) -> Overview:
     """Draw the pictures of one queue or of all, and tell each queue's numbers."""
-    now = snapshot.taken_at
-    shown = columns((one for one in tallies if queue in (None, one.queue)), now, hours)
+    shown = columns((one for one in tallies if queue in (None, one.queue)), snapshot.taken_at, hours)
     return Overview(
-        lines=_lines(snapshot, tallies, now),
+        lines=_lines(snapshot, tallies, queue),
         total=_sum(one.total for one in shown if one.total is not None),
         throughput=throughput(shown),
         waits=curves(shown, "waits"),
@@ -57,14 +56,16 @@ def overview_of(snapshot: Snapshot, tallies: Sequence[Tally], hours: int, queue:
     )
 
 
-def _lines(snapshot: Snapshot, tallies: Sequence[Tally], now: datetime) -> list[QueueLine]:
+def _lines(snapshot: Snapshot, tallies: Sequence[Tally], chosen: str | None) -> list[QueueLine]:
     pauses = {one.queue: one for one in snapshot.pauses}
     by_queue: dict[str, list[Tally]] = {one.queue: [] for one in snapshot.depths}
+    if chosen is not None:  # one that is empty and that this process has never seen can be paused all the same
+        by_queue.setdefault(chosen, [])
     for one in tallies:
         by_queue.setdefault(one.queue, []).append(one)
     depths = {one.queue: one for one in snapshot.depths}
     return [
-        _line(depths.get(name) or QueueDepth(name, 0, 0, 0, None), pauses.get(name), ended, now)
+        _line(depths.get(name) or QueueDepth(name, 0, 0, 0, None), pauses.get(name), ended, snapshot.taken_at)
         for name, ended in sorted(by_queue.items())
     ]
 

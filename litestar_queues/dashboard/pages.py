@@ -32,8 +32,6 @@ async def show_overview(request: Request[Any, Any, Any], desk: TheDesk) -> Respo
     queue = request.query_params.get("queue") or None
     snapshot = await desk.snapshot(request)
     shown = overview_of(snapshot, await desk.eyes.tallies(hours), hours, queue)
-    if queue is not None and queue not in {one.depth.queue for one in shown.lines}:
-        raise RefusedError(404, f"No queue is called {queue!r}, as far as this process has seen.")
     values = {"snapshot": snapshot, "overview": shown, "hours": hours, "spans": HOURS, "queue": queue}
     return desk.page(request, "overview.html", {**values, "notice": notice_of(request.query_params)})
 
