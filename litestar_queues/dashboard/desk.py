@@ -80,6 +80,7 @@ class Desk:
             "store": self.service.backend.describe(),
             "show_payloads": self.config.show_payloads,
             "status": status,
+            "is_read": request.method == "GET",
         }
         return Response(
             render(template, {**common, **values}),

@@ -19,6 +19,8 @@ __all__ = ("age", "link", "number", "readable", "render", "require_templates")
 
 _MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 _THOUSANDTH, _NEARLY_ONE, _TEN, _HUNDRED = 0.001, 0.9995, 10, 100
+_LONGEST = 50_000
+"""Characters that are shown of one argument list, result or metadata."""
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 """Control characters, those that turn the direction of writing or take no room, and halves of characters."""
 
@@ -132,7 +134,10 @@ def _ticks(definition: str) -> str:
 
 
 def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return (
+        text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n... and {number(len(text) - _LONGEST)} characters more"
+    )
 
 
 def _percent(part: float, whole: float) -> int:

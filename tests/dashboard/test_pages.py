@@ -129,6 +129,13 @@ async def test_a_record_tells_all(visitor: Visitor) -> None:
     assert "/records/cancel" not in text
 
 
+async def test_a_large_payload_is_shown_in_part(visitor: Visitor) -> None:
+    record = await visitor.enqueue(payload=json.dumps([["x" * 900_000], {}]).encode())
+    text = (await visitor.get(f"/records/{record}")).text
+    assert len(text) < 60_000
+    assert "characters more" in text
+
+
 async def test_search_goes_to_the_record_or_to_those_of_a_key(visitor: Visitor) -> None:
     record = await visitor.enqueue()
     by_id = await visitor.get("/search", params={"q": f" {record} "})

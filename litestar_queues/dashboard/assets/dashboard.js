@@ -24,7 +24,7 @@ function keep(region, fresh) {
     if (same) same.open = details.open;
   }
   for (const box of region.querySelectorAll("input[type=checkbox]:checked")) {
-    const same = fresh.querySelector(`input[value="${CSS.escape(box.value)}"]`);
+    const same = fresh.querySelector(`input[type=checkbox][value="${CSS.escape(box.value)}"]`);
     if (same) same.checked = true;
   }
 }
@@ -50,7 +50,7 @@ async function refresh() {
   busy = true;
   try {
     const answer = await fetch(location.href, { headers: { "X-Refresh": "1" }, signal: AbortSignal.timeout(10000) });
-    if (!answer.ok) return show("down", "Not live");
+    if (!answer.ok || answer.redirected) return show("down", "Not live"); // perhaps to where one logs in
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const region of document.querySelectorAll("[data-live]")) {
       const fresh = page.getElementById(region.id);
