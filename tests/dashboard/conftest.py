@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
-from httpx import Response
 from litestar import Litestar
-from litestar.testing import AsyncTestClient
 
 from litestar_queues import QueueConfig, QueuePlugin
 from litestar_queues.backends.memory import MemoryBackend
@@ -28,12 +27,12 @@ TOKEN = re.compile(r'name="csrf_token" value="([0-9a-f]{64})"')
 class Visitor:
     """A browser before the dashboard of an app."""
 
-    def __init__(self, client: AsyncTestClient[Litestar], service: QueueService) -> None:
+    def __init__(self, client: httpx.AsyncClient, service: QueueService) -> None:
         self.client = client
         self.service = service
         self.backend = service.backend
 
-    async def get(self, path: str = "", **options: Any) -> Response:
+    async def get(self, path: str = "", **options: Any) -> httpx.Response:
         return await self.client.get(f"/queues{path}", follow_redirects=False, **options)
 
     async def token(self) -> str:
@@ -43,11 +42,11 @@ class Visitor:
         assert found
         return found[1]
 
-    async def post(self, path: str, **fields: Any) -> Response:
+    async def post(self, path: str, **fields: Any) -> httpx.Response:
         """Send a form as a page of ours has it; the answer is not followed."""
         return await self.send(path, csrf_token=await self.token(), **fields)
 
-    async def send(self, path: str, headers: dict[str, str] | None = None, **fields: Any) -> Response:
+    async def send(self, path: str, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
         return await self.client.post(f"/queues{path}", data=fields, headers=headers, follow_redirects=False)
 
     async def enqueue(self, **changes: Any) -> UUID:
@@ -86,5 +85,6 @@ def shifted() -> ShiftedClock:
 async def visitor(shifted: ShiftedClock) -> AsyncIterator[Visitor]:
     app, plugin = app_with()
     plugin.service.backend = MemoryBackend(clock=shifted)
-    async with AsyncTestClient(app) as client:
+    transport = httpx.ASGITransport(app)  # in the test's own loop, and without a lifespan, which nothing here needs
+    async with plugin.service, httpx.AsyncClient(transport=transport, base_url="http://web") as client:
         yield Visitor(client, plugin.service)
