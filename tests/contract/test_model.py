@@ -17,7 +17,7 @@ from tests.properties import examples
 
 
 @pytest.mark.parametrize(
-    ("store", "plain", "deep"), [("memory", 40, 400), ("sqlite", 25, 150), ("asyncpg", 6, 50), ("psycopg", 4, 50)]
+    ("store", "plain", "deep"), [("memory", 40, 400), ("sqlite", 25, 150), ("asyncpg", 6, 30), ("psycopg", 4, 20)]
 )
 @pytest.mark.timeout(600)
 def test_any_history_of_records_is_that_of_the_model(

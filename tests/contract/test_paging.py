@@ -65,7 +65,7 @@ async def collect(backend: QueueBackend, clock: FakeClock, moves: list[Move], wh
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.timeout(300)
 def test_each_record_is_on_one_page_whatever_happens_between_two(request: pytest.FixtureRequest, store: str) -> None:
-    @examples(8, 60)
+    @examples(6, 30)
     @given(
         moves=st.lists(st.sampled_from([end_some, cancel_some, retry_all, lose_some, add_one]), max_size=12),
         count=st.integers(0, 12),
