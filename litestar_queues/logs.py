@@ -10,12 +10,23 @@ from litestar_queues import events
 from litestar_queues.events import EngineEvent, Run
 from litestar_queues.outcomes import Cancelled, Completed, Failed, Released, Retried, Snoozed
 from litestar_queues.status import TaskStatus
+from litestar_queues.texts import one_line
 
 __all__ = ("log_events",)
 
-worker_log = logging.getLogger("litestar_queues.worker")
-task_log = logging.getLogger("litestar_queues.tasks")
-schedule_log = logging.getLogger("litestar_queues.scheduler")
+
+class _Log(logging.LoggerAdapter[logging.Logger]):
+    """A logger whose arguments stay in their line: task names and errors may come from anybody."""
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if self.isEnabledFor(level):
+            safe = [one if isinstance(one, (int, float)) else one_line(str(one)) for one in args]
+            self.logger.log(level, msg, *safe, **kwargs)
+
+
+worker_log = _Log(logging.getLogger("litestar_queues.worker"))
+task_log = _Log(logging.getLogger("litestar_queues.tasks"))
+schedule_log = _Log(logging.getLogger("litestar_queues.scheduler"))
 
 
 def log_events(event: EngineEvent) -> None:

@@ -55,8 +55,16 @@ class RetryBackoff:
 
     @classmethod
     def from_json(cls, data: bytes) -> RetryBackoff:
-        """Read what :meth:`to_json` wrote, here or in another release: fields it does not know are left out."""
-        stored = json.loads(data)
+        """Read what :meth:`to_json` wrote, here or in another release: fields it does not know are left out.
+
+        Raises:
+            QueueConfigurationError: It is something else.
+        """
+        try:
+            stored = dict(json.loads(data))
+        except (ValueError, TypeError, RecursionError) as error:
+            msg = "the stored retry policy cannot be read"
+            raise QueueConfigurationError(msg) from error
         return cls(**{item.name: stored[item.name] for item in fields(cls) if item.name in stored})
 
     def to_json(self) -> bytes:

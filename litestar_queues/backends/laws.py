@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from litestar_queues.clock import MICROSECONDS, from_micros, to_micros
-from litestar_queues.codec import decode_json
+from litestar_queues.codec import decode_json, decode_payload
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.options import LONGEST_NAME, is_name
 from litestar_queues.outcomes import RunError
@@ -17,6 +17,7 @@ from litestar_queues.status import TaskStatus
 __all__ = (
     "CANCELLED_ON_REQUEST",
     "EXPIRED",
+    "arguments_of",
     "check_pause",
     "due_at",
     "errors_of",
@@ -25,6 +26,7 @@ __all__ = (
     "json_of",
     "later",
     "lost_too_often",
+    "metadata_of",
     "minute_of",
     "storable",
     "summary",
@@ -75,9 +77,26 @@ def is_former_self(holder: str, worker_id: str) -> bool:
     return bool(colon and former_colon) and former_name == name and former_nonce != nonce
 
 
+def arguments_of(text: str) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Decode stored arguments for reading; what somebody else wrote there is shown as it stands."""
+    try:
+        return decode_payload(text.encode())
+    except (InvalidArgumentError, RecursionError):
+        return (text,), {}
+
+
+def metadata_of(text: str | None) -> Mapping[str, Any]:
+    """Decode stored metadata for reading."""
+    found = json_of(text)
+    return found if isinstance(found, dict) else {} if found is None else {"unreadable": found}
+
+
 def json_of(text: str | None) -> Any:
-    """Decode a stored JSON text; ``None`` for ``None``."""
-    return None if text is None else decode_json(text.encode())
+    """Decode a stored JSON text for reading; ``None`` for ``None``, and what is no JSON as it stands."""
+    try:
+        return None if text is None else decode_json(text.encode())
+    except (ValueError, RecursionError):
+        return text
 
 
 def text_of(json: bytes | None) -> str | None:
@@ -87,10 +106,15 @@ def text_of(json: bytes | None) -> str | None:
 
 def errors_of(text: str | None) -> Sequence[AttemptError]:
     """Decode the stored history of failed attempts."""
-    return tuple(
-        AttemptError(one["attempt"], from_micros(one["at"]), RunError(one["type"], one["message"], one["traceback"]))
-        for one in json_of(text) or ()
-    )
+    try:
+        return tuple(
+            AttemptError(
+                one["attempt"], from_micros(one["at"]), RunError(one["type"], one["message"], one["traceback"])
+            )
+            for one in json_of(text) or ()
+        )
+    except (TypeError, LookupError, ValueError, OverflowError):  # somebody else wrote it
+        return ()
 
 
 def summary(error: RunError) -> str:

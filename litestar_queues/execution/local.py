@@ -7,7 +7,7 @@ import contextvars
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from litestar_queues.codec import decode_payload, encode_result
 from litestar_queues.errors import (
     InvalidArgumentError,
     NonRetryableError,
+    QueueConfigurationError,
     TaskCancelledError,
     TaskFailedError,
     TaskTimeoutError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ("LocalExecution",)
 
 _MAX_TRACEBACK = 8_000
+_MAX_MESSAGE = 4_000
 _NO_RETRY = (NonRetryableError, InvalidArgumentError)
 
 
@@ -196,8 +198,15 @@ def _judge(error: BaseException, task: Task[..., Any], claim: Claim, context: Ta
     seen = RunError(type(error).__qualname__, _message(error), _format(error))
     if isinstance(error, _NO_RETRY) or claim.attempt >= claim.max_attempts:
         return Failed(seen)
-    backoff = RetryBackoff.from_json(claim.backoff) if claim.backoff else RetryBackoff.of(task.options.retry_backoff)
-    return Retried(seen, backoff.delay(claim.attempt))
+    return Retried(seen, _backoff(task, claim).delay(claim.attempt))
+
+
+def _backoff(task: Task[..., Any], claim: Claim) -> RetryBackoff:
+    """The record's own policy, else the task's: also where somebody else wrote what cannot be read."""
+    if claim.backoff:
+        with suppress(QueueConfigurationError):
+            return RetryBackoff.from_json(claim.backoff)
+    return RetryBackoff.of(task.options.retry_backoff)
 
 
 def _uncalled_for(error: BaseException) -> TaskFailedError:
@@ -209,9 +218,10 @@ def _uncalled_for(error: BaseException) -> TaskFailedError:
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)
+        text = str(error)
     except Exception:
         return "(its message cannot be read)"
+    return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + " ..."
 
 
 def _format(error: BaseException) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from litestar_queues.backends.laws import errors_of, json_of
-from litestar_queues.codec import decode_payload
+from litestar_queues.backends.laws import arguments_of, errors_of, json_of, metadata_of
 from litestar_queues.records import QueuedTaskRecord, RecordFilter
 from litestar_queues.status import TaskStatus
 from litestar_queues.ticks import ScheduleRow
@@ -21,7 +20,7 @@ def as_record(row: Sequence[Any]) -> QueuedTaskRecord:
         expires_at, started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata,
         lost_leases, cancel_requested, execution_backend, execution_profile, schedule,
     ) = row  # fmt: skip
-    args, kwargs = decode_payload(payload.encode())
+    args, kwargs = arguments_of(payload)
     return QueuedTaskRecord(
         id=record_id,
         task_name=task,
@@ -45,7 +44,7 @@ def as_record(row: Sequence[Any]) -> QueuedTaskRecord:
         error=error,
         errors=errors_of(errors),
         progress=json_of(progress),
-        metadata=json_of(metadata) or {},
+        metadata=metadata_of(metadata),
         lost_leases=lost_leases,
         cancel_requested=cancel_requested,
         execution_backend=execution_backend,

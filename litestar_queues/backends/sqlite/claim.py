@@ -136,7 +136,6 @@ def _hold(work: Work, picked: Sequence[int], token: int, request: ClaimRequest) 
         "now": now,
     }
     work.execute(SQL["hold"], held)
-    rows = _decode_held(work.execute(SQL["held"], {"ns": ns}).fetchone()[0])
     return [
         Claim(
             record_id,
@@ -155,8 +154,27 @@ def _hold(work: Work, picked: Sequence[int], token: int, request: ClaimRequest) 
             (now - due_at) / MICROSECONDS if due_at < now else 0.0,
         )
         for record_id, task, queue, payload, attempt, max_attempts, due_at, timeout, metadata, backoff,
-        execution_backend, execution_profile, schedule in rows
+        execution_backend, execution_profile, schedule in _read_held(work, picked, ns)
     ]  # fmt: skip
+
+
+def _read_held(work: Work, picked: Sequence[int], ns: str) -> list[_HeldRow]:
+    try:
+        return _decode_held(_held(work, ns))
+    except (msgspec.DecodeError, RecursionError):
+        # somebody else wrote a payload that is no JSON: it fails its own record, not all that are claimed beside it
+        return [row for n in picked for row in _read_one(work, f"[{n}]")]
+
+
+def _read_one(work: Work, ns: str) -> list[_HeldRow]:
+    try:
+        return _decode_held(_held(work, ns))
+    except (msgspec.DecodeError, RecursionError):
+        return _decode_held(_held(work, ns, quoted=True))
+
+
+def _held(work: Work, ns: str, *, quoted: bool = False) -> str:
+    return str(work.execute(SQL["held"], {"ns": ns, "quoted": quoted}).fetchone()[0])
 
 
 def _expire(work: Work, picks: Sequence[_Pick]) -> None:

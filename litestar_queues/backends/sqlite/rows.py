@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from litestar_queues.backends.laws import errors_of, json_of
+from litestar_queues.backends.laws import arguments_of, errors_of, json_of, metadata_of
 from litestar_queues.backends.sqlite.calls import Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import MICROSECONDS, from_micros
-from litestar_queues.codec import decode_payload
 from litestar_queues.records import QueueDepth, QueuedTaskRecord, QueueStatistics, RecordFilter
 from litestar_queues.status import LIVE, TaskStatus
 
@@ -93,7 +92,7 @@ def _record(row: Sequence[Any]) -> QueuedTaskRecord:
         expires_at, started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata,
         lost_leases, cancel_requested, execution_backend, execution_profile, schedule,
     ) = row  # fmt: skip
-    args, kwargs = decode_payload(payload.encode())
+    args, kwargs = arguments_of(payload)
     return QueuedTaskRecord(
         id=UUID(bytes=record_id),
         task_name=task,
@@ -117,7 +116,7 @@ def _record(row: Sequence[Any]) -> QueuedTaskRecord:
         error=error,
         errors=errors_of(errors),
         progress=json_of(progress),
-        metadata=json_of(metadata) or {},
+        metadata=metadata_of(metadata),
         lost_leases=lost_leases,
         cancel_requested=bool(cancel_requested),
         execution_backend=execution_backend,

@@ -74,11 +74,11 @@ update lq_record set
 where n in (select value from json_each(:ns))
 
 -- What a run needs of the held records, in the order of the picks, as one JSON text; payloads are JSON already, and what
--- few records have is left out where there is none.
+-- few records have is left out where there is none. 'quoted': a payload is to arrive as a text, since it is no JSON.
 -- name: held
 select '[' || group_concat(
-    '["' || hex(lq_record.id) || '",' || json_quote(task) || ',' || json_quote(queue) || ',' || payload || ','
-    || attempt || ',' || max_attempts || ',' || due_at || case
+    '["' || hex(lq_record.id) || '",' || json_quote(task) || ',' || json_quote(queue) || ','
+    || case when :quoted then json_quote(payload) else payload end || ',' || attempt || ',' || max_attempts || ',' || due_at || case
         when coalesce(timeout, metadata, backoff, execution_backend, execution_profile, schedule) is null then ']'
         else ',' || json_quote(timeout) || ',' || json_quote(metadata) || ',' || json_quote(backoff) || ','
             || json_quote(execution_backend) || ',' || json_quote(execution_profile) || ',' || json_quote(schedule)
