@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
+import psycopg
 import pytest
 
 from litestar_queues.backends.migrations import load_migrations
@@ -19,6 +21,7 @@ from litestar_queues.errors import (
     SchemaVersionError,
 )
 from litestar_queues.outcomes import Completed
+from litestar_queues.records import RecordFilter
 from litestar_queues.status import TaskStatus
 from litestar_queues.ticks import TickBatch
 from tests.builders import NOON, make_record, make_report, make_schedule, make_tally, make_tick
@@ -208,9 +211,9 @@ def grants() -> list[str]:
 @pytest.fixture
 async def roles(area: Area, root: Any) -> tuple[str, str]:
     """The owner's url and the app's, as the page makes them."""
-    names = {"jobs": area.schema, "queue_owner": f"owner_{area.schema}", "queue_app": f"app_{area.schema}"}
+    names = {f"queue_{one}": f"{one}_{area.schema}" for one in ("owner", "app", "reader")} | {"jobs": area.schema}
     for statement in grants():
-        await root.execute(re.sub(r"\b(jobs|queue_owner|queue_app)\b", lambda found: names[found[0]], statement))
+        await root.execute(re.sub(r"\b(jobs|queue_[a-z]+)\b", lambda found: names[found[0]], statement))
     url = area.server.url(area.driver)
     return (
         url.replace("//postgres@", f"//{names['queue_owner']}@"),
@@ -257,6 +260,72 @@ async def test_the_app_may_not_make_tables_and_is_told_what_it_lacks(
     await area.backend().migrate()  # by another user than the one whose tables are granted
     with pytest.raises(QueueConfigurationError, match="grant it the rights that the docs list"):
         await area.open(url=app)
+
+
+async def test_the_owner_may_apply_what_migrate_prints(area: Area, roles: tuple[str, str]) -> None:
+    owner, app = roles
+    # the administrator has made the schema, and its owner may make no other
+    ddl = area.backend().migration_sql().replace(f"create schema if not exists {area.schema};", "")
+    with psycopg.connect(owner.replace("+psycopg", "").replace("+asyncpg", "")) as connection:
+        connection.execute(ddl.encode())
+    assert list(await area.backend(url=owner).pending_migrations()) == []
+    await run_one(await area.open(url=app), Completed(None))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create table {0}.mine (x int)",
+        "drop table {0}.lq_live",
+        "alter table {0}.lq_live add column x int",
+        "create index on {0}.lq_live (task)",
+        "truncate {0}.lq_done",
+        "create function {0}.f() returns int language sql as 'select 1'",
+        "create trigger t before insert on {0}.lq_live execute function suppress_redundant_updates_trigger()",
+        "grant select on {0}.lq_live to public",
+        "copy {0}.lq_live to program 'id'",
+        "create schema other",
+    ],
+)
+async def test_the_app_may_change_records_and_nothing_else(
+    area: Area, roles: tuple[str, str], root: Any, statement: str
+) -> None:
+    owner, app = roles
+    await area.backend(url=owner).migrate()
+    connection = await asyncpg.connect(app.replace("+psycopg", "").replace("+asyncpg", ""))
+    try:
+        if statement.startswith("grant"):  # PostgreSQL warns, and grants nothing
+            await connection.execute(statement.format(area.schema))
+            assert not await root.fetchval("select has_table_privilege('pg_monitor', $1, 'select')", "lq_live")
+        else:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement.format(area.schema))
+    finally:
+        await connection.close()
+
+
+async def test_who_only_looks_reads_counts_records_and_fleet_and_writes_nothing(
+    area: Area, roles: tuple[str, str]
+) -> None:
+    owner, app = roles
+    await area.backend(url=owner).migrate()
+    record_id = await enqueue(await area.open(url=app))
+    reader = await area.open(url=app.replace("//app_", "//reader_"))
+    assert (await reader.statistics()).pending == 1
+    assert [depth.pending for depth in await reader.queue_depths()] == [1]
+    assert [record.id for record in await reader.list_records(RecordFilter())] == [record_id]
+    await reader.canary_completed_at()
+    await reader.list_schedules()
+    await reader.list_workers()
+    await reader.paused_queues()
+    await reader.list_tallies(seconds=60)
+    for call in (
+        enqueue(reader), claim(reader), reader.cancel_many([record_id]), reader.pause_queue("a"),
+        reader.prune_many(TaskStatus.COMPLETED, older_than=1, limit=1), reader.report_worker(make_report(), lease=60),
+    ):  # fmt: skip
+        with pytest.raises(QueueConfigurationError, match="permission denied"):
+            await call
+    await assert_balanced(reader)
 
 
 async def test_a_read_only_database_is_an_outage_where_it_lacks_the_tables(area: Area, root: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "litestar_queues"
 
 DANGEROUS_MODULES = {
-    "code", "codeop", "copyreg", "ctypes", "dill", "cloudpickle", "jsonpickle", "marshal", "os.system", "pickle", "pty",
+    "code", "codeop", "copyreg", "dill", "cloudpickle", "jsonpickle", "marshal", "os.system", "pickle", "pty",
     "runpy", "shelve", "shlex", "subprocess", "xml", "yaml", "zipimport",
 }  # fmt: skip
 DANGEROUS_CALLS = {"eval", "exec", "compile", "__import__", "execfile", "input", "breakpoint", "system", "popen"}
