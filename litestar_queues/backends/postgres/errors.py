@@ -70,6 +70,8 @@ def _without_state(error: Exception, where: str) -> Exception:
         return BackendUnavailableError(f"{where} cannot be reached: the connection broke")
     if isinstance(error, (OSError, TimeoutError)) or _is_of_driver(error, "InterfaceError", "OperationalError"):
         text = " ".join(str(error).split()) or "it does not answer in time"
+        if isinstance(error, FileNotFoundError):  # of a certificate, Python says only that it is not there
+            text += "; check the files of host, sslrootcert, sslcert and sslkey"
         return BackendUnavailableError(f"{where} cannot be reached: {text}")
     return error
 
