@@ -1,15 +1,22 @@
-"""In: names and figures. Out: a bar chart as inline SVG, in the colours of the page.
+"""In: figures, as lines or as a row of a table of the same page. Out: a bar chart as inline SVG, in the page's colours.
 
-```{bars} Tasks a second
-ours: 23600
-River (Go): 21000
-```
+    ```{bars} Tasks a second
+    ours: 23600
+    River (Go): 21000
+    ```
+
+    ```{bars} Tasks a second
+    :row: W4
+    ```
+
+The second reads the row whose first cell is `W4`, and takes its columns from `ours` up to `target`.
 """
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -27,15 +34,41 @@ class Bars(SphinxDirective):
     required_arguments = 1
     final_argument_whitespace = True
     has_content = True
+    option_spec: ClassVar = {"row": str}
 
     def run(self) -> list[nodes.Node]:
         """Draw it."""
         title = self.arguments[0]
         try:
-            lines = [read(line) for line in self.content if line.strip()]
+            lines = self.lines()
         except ValueError as error:
             raise self.error(str(error)) from error
         return [nodes.raw("", f'<figure class="bars">{draw(title, lines)}</figure>', format="html")]
+
+    def lines(self) -> list[tuple[str, float]]:
+        """Names and figures."""
+        if "row" in self.options:
+            page = Path(self.env.doc2path(self.env.docname)).read_text("utf-8")
+            return from_table(page, self.options["row"])
+        return [read(line) for line in self.content if line.strip()]
+
+
+def from_table(page: str, row: str) -> list[tuple[str, float]]:
+    """Read the row of a table by its first cell.
+
+    Raises:
+        ValueError: There is none, or it has no figures.
+    """
+    head: list[str] = []
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if "ours" in cells:
+            head = cells
+        elif head and cells and cells[0] == row:
+            columns = range(head.index("ours"), head.index("target"))
+            return [(head[i], figure(cells[i])) for i in columns if cells[i]]
+    msg = f"no table of this page has a row {row!r}"
+    raise ValueError(msg)
 
 
 def read(line: str) -> tuple[str, float]:
@@ -44,11 +77,16 @@ def read(line: str) -> tuple[str, float]:
     Raises:
         ValueError: It has another form.
     """
-    name, colon, figure = line.rpartition(":")
+    name, colon, text = line.rpartition(":")
     if not colon:
         msg = f"{line!r} is not of the form `name: figure`"
         raise ValueError(msg)
-    return name.strip(), float(figure.replace(",", ""))
+    return name.strip(), figure(text)
+
+
+def figure(text: str) -> float:
+    """Read a number with commas in it."""
+    return float(text.replace(",", ""))
 
 
 def draw(title: str, lines: list[tuple[str, float]]) -> str:
