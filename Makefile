@@ -69,7 +69,7 @@ docs: site ## build the site, check the links and run the code of README and doc
 	@$(RUN)python -m pytest tests/docs $(ARGS)
 
 site: $(READY) ## build the documentation into build/site; every warning is an error
-	@$(RUN)python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky --builder html docs build/site
+	@$(RUN)python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky --fresh-env --builder html docs build/site
 	@echo "open build/site/index.html"
 
 manifests: $(READY) ## write manifests/base and the table of values in the chart's README (needs helm)

@@ -58,19 +58,19 @@ def _describe(group: click.Group, context: click.Context) -> Iterator[str]:
         if command is None or command.hidden:
             continue
         inner = click.Context(command, info_name=name, parent=context)
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield _command(command, inner)
         if isinstance(command, click.Group):
             if command.invoke_without_command:
                 yield _command(command, inner)
             yield from _describe(command, inner)
-        else:
-            yield _command(command, inner)
 
 
 def _command(command: click.Command, context: click.Context) -> str:
     pieces = " ".join(command.collect_usage_pieces(context))
     text = inspect.cleandoc(command.help or "")
     rows = [row for one in command.params if (row := one.get_help_record(context)) is not None]
-    table = "".join(f"| `{names}` | {_cell(text)} |\n" for names, text in rows if names != "--help")
+    table = "".join(f"| `{_cell(names)}` | {_cell(text)} |\n" for names, text in rows if names.startswith("-"))
     head = f"\n## `{context.command_path}`\n\n```text\n{context.command_path} {pieces}\n```\n\n{text}\n"
     return f"{head}\n| option | |\n|---|---|\n{table}" if table else head
 
