@@ -72,7 +72,7 @@ def _watch_in_terminal(interval: float, count: int | None) -> None:
 
         def show(look: _Look) -> None:
             nonlocal last
-            last = Text(_page(look))
+            last = Text(_page(look), no_wrap=True, overflow="ellipsis")
             live.update(last, refresh=True)
 
         def show_outage(error: BackendUnavailableError) -> None:

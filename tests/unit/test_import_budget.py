@@ -76,6 +76,10 @@ def test_importing_the_library_loads_none_of_the_dear_packages() -> None:
     assert packages(modules_after("import litestar_queues")) & DEAR == set()
 
 
+def test_importing_the_commands_loads_click_alone_since_every_command_of_litestar_pays_for_it() -> None:
+    assert foreign("import litestar_queues.cli") == {"click", "litestar_queues"}
+
+
 @pytest.mark.parametrize("name", PUBLIC_NAMES)
 def test_the_public_name_resolves_and_is_listed(name: str) -> None:
     assert getattr(litestar_queues, name) is not None
