@@ -76,6 +76,12 @@ def app_with(dashboard: DashboardConfig | None = None, **config: Any) -> tuple[L
     return Litestar(plugins=[plugin], **config), plugin
 
 
+def talk_to(app: Litestar) -> httpx.AsyncClient:
+    """A client in the caller's own loop, without a lifespan, which nothing here needs."""
+    plain: Any = app  # it takes what httpx sends, and says so in other types
+    return httpx.AsyncClient(transport=httpx.ASGITransport(plain), base_url="http://web")
+
+
 @pytest.fixture
 def shifted() -> ShiftedClock:
     return ShiftedClock()
@@ -85,6 +91,5 @@ def shifted() -> ShiftedClock:
 async def visitor(shifted: ShiftedClock) -> AsyncIterator[Visitor]:
     app, plugin = app_with()
     plugin.service.backend = MemoryBackend(clock=shifted)
-    transport = httpx.ASGITransport(app)  # in the test's own loop, and without a lifespan, which nothing here needs
-    async with plugin.service, httpx.AsyncClient(transport=transport, base_url="http://web") as client:
+    async with plugin.service, talk_to(app) as client:
         yield Visitor(client, plugin.service)

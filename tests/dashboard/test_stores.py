@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
-import httpx
 import pytest
 
 from litestar_queues.status import TaskStatus
 from tests.contract.conftest import STORES
-from tests.dashboard.conftest import app_with
+from tests.dashboard.conftest import app_with, talk_to
 from tests.dashboard.town import ShiftedClock, furnish
 
 
@@ -18,8 +17,7 @@ async def test_every_page_on_every_store(store: str, request: pytest.FixtureRequ
     backend = STORES[store](request, shifted)()
     app, plugin = app_with()
     plugin.service.backend = backend
-    transport = httpx.ASGITransport(app)  # in this loop, to which the store's connections belong
-    async with plugin.service, httpx.AsyncClient(transport=transport, base_url="http://web") as client:
+    async with plugin.service, talk_to(app) as client:
         await furnish(backend, shifted, minutes=10)
         [failed] = await plugin.service.list_tasks(status=TaskStatus.FAILED)
         pages = {
