@@ -51,6 +51,18 @@ async def test_a_record_is_rescued_once_its_lease_ran_out_and_not_before(
     assert await rescue(backend) == []
 
 
+async def test_who_still_has_its_lease_keeps_its_record_while_another_loses_one(
+    backend: QueueBackend, clock: FakeClock
+) -> None:
+    lost, kept = await enqueue(backend, queue="a"), await enqueue(backend, queue="b")
+    await claim_one(backend, "a", lease=1)
+    holder = await claim_one(backend, "b", lease=60)
+    clock.advance(1)
+    assert [one.id for one in await rescue(backend)] == [lost]
+    assert await status_of(backend, kept) is TaskStatus.RUNNING
+    assert await finish(backend, holder, Completed(None))
+
+
 async def test_a_rescued_record_spends_no_attempt(backend: QueueBackend, clock: FakeClock) -> None:
     record_id = await enqueue(backend)
     await lose(backend, clock, most=3)
