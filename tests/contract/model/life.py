@@ -194,6 +194,7 @@ class Life:
         assert self.ask(process, "resume_queue", queue) == self.model.resume(queue)
 
     @step(
+        3,
         process=either,
         status=one_of(*sorted(TERMINAL)),
         older_than=one_of(0, 2),
