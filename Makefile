@@ -31,7 +31,7 @@ test-faults: $(READY) ## break everything while workers are busy, and prove that
 
 test-model: $(READY) ## try many more histories than make test does against a plain model of the store, two minutes (SEED=7)
 	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "SEED=$$seed plays this again"; \
-	$(RUN)python -m pytest $(DEEP) --hypothesis-profile deep --hypothesis-seed $$seed \
+	$(RUN)python -m pytest $(DEEP) --hypothesis-profile deep --hypothesis-seed $$seed --timeout 600 \
 	    --numprocesses $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 $(VENV)/.browser: $(READY) .ci/browser.txt

@@ -154,8 +154,8 @@ def test_what_is_nested_deeper_than_that_is_refused_by_the_name_of_the_argument(
         encode_result(nested(101), max_bytes=MAX)
 
 
-@examples(100, 2000)
-@given(value=st.lists(texts, max_size=30).map(lambda all_texts: [{text: [text]} for text in all_texts] * 10))
+@examples(30, 200)
+@given(value=st.lists(texts, max_size=12).map(lambda all_texts: [{text: [text]} for text in all_texts] * 10))
 def test_no_text_makes_flat_data_look_deep_or_deep_data_flat(value: list[Any]) -> None:
     assert decode_payload(encode(value)) == ([value], {})
     with pytest.raises(InvalidArgumentError):

@@ -209,7 +209,7 @@ def plainest_reading(minutes: set[int], hours: set[int], zone: str, moment: date
 
 
 @given(data=st.data(), zone=st.sampled_from(ZONES), minute=fields(59), hour=fields(23))
-@examples(100, 1500)
+@examples(100, 500)
 def test_a_cron_line_means_the_same_as_looking_at_every_minute(
     data: st.DataObject, zone: str, minute: tuple[str, set[int]], hour: tuple[str, set[int]]
 ) -> None:
@@ -227,7 +227,7 @@ def test_a_cron_line_means_the_same_as_looking_at_every_minute(
     zone=st.sampled_from(ZONES),
     line=st.sampled_from(["*/7 * * * *", "30 2 * * *", "0 0 1 * *", "59 23 L * *", "0 12 * * MON#2", "5 4 * * SUN"]),
 )
-@examples(50, 750)
+@examples(50, 250)
 def test_ticks_are_aware_utc_and_strictly_increase(data: st.DataObject, zone: str, line: str) -> None:
     moment = data.draw(moments(zone))
     found = [moment, *islice(ticks(cron(line, zone), moment), 10)]
@@ -328,7 +328,7 @@ def test_a_schedule_needs_a_task_name(name: Any) -> None:
 
 
 @given(line=st.text(alphabet="*/,-#LW0123456789@ SUNMOJAFER\t²ß", max_size=24) | st.text(max_size=20))
-@examples(300, 3000)
+@examples(300, 1000)
 def test_any_text_is_a_schedule_or_refused_with_a_sentence(line: str) -> None:
     try:
         schedule = cron(line, "Europe/Berlin")
@@ -452,7 +452,7 @@ def schedules(draw: st.DrawFn) -> ScheduleConfig:
 
 
 @given(data=st.data(), schedule=schedules())
-@examples(100, 1500)
+@examples(100, 500)
 def test_due_gives_each_tick_at_most_once_and_never_one_of_the_future(
     data: st.DataObject, schedule: ScheduleConfig
 ) -> None:
@@ -469,7 +469,7 @@ def test_due_gives_each_tick_at_most_once_and_never_one_of_the_future(
 
 
 @given(data=st.data(), schedule=schedules(), outage=st.integers(0, 100_000))
-@examples(50, 750)
+@examples(50, 250)
 def test_every_policy_ends_at_the_same_next_tick(data: st.DataObject, schedule: ScheduleConfig, outage: int) -> None:
     first = schedule.next_after(data.draw(moments(BERLIN)))
     now = first + outage * SECOND
