@@ -83,11 +83,13 @@ class Real(float):
 # payloads
 
 
+@examples(100, 300)
 @given(args=st.lists(json_values), kwargs=st.dictionaries(texts, json_values))
 def test_json_arguments_come_back_as_they_were(args: list[Any], kwargs: dict[str, Any]) -> None:
     assert decode_payload(encode_payload(args, kwargs, task="send", max_bytes=MAX)) == (args, kwargs)
 
 
+@examples(100, 300)
 @given(value=json_values, where=st.sampled_from(["args", "kwargs"]))
 def test_a_payload_is_an_array_of_positional_and_keyword_arguments(value: Any, where: str) -> None:
     encoded = encode(value) if where == "args" else encode(x=value)
@@ -216,6 +218,7 @@ def test_a_model_that_fails_to_dump_is_refused_by_the_name_of_the_argument() -> 
         encode(it=Broken())
 
 
+@examples(100, 300)
 @given(value=json_values)
 def test_null_is_no_reason_to_refuse(value: Any) -> None:
     assert decode_payload(encode(value, None, x=[None])) == ([value, None], {"x": [None]})
@@ -237,6 +240,7 @@ def test_stored_arguments_of_another_shape_are_refused(data: bytes) -> None:
 # results, objects, keys
 
 
+@examples(100, 300)
 @given(value=json_values)
 def test_a_result_comes_back_as_it_was(value: Any) -> None:
     assert decode_json(encode_result(value, max_bytes=MAX)) == value
