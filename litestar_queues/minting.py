@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+import gc
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from litestar_queues.config import QueueConfig
     from litestar_queues.options import TaskOptions
 
-__all__ = ("EnqueueSpec", "Minter")
+__all__ = ("EnqueueSpec", "Minter", "without_collections")
 
 _CALL_OPTIONS = OPTION_NAMES | {"connection"}
 _new_record: Callable[[tuple[Any, ...]], NewRecord] = partial(tuple.__new__, NewRecord)  # without a look at its length
@@ -51,6 +53,21 @@ class EnqueueSpec(NamedTuple):
 
 
 _NONE_GIVEN = (None,) * len(EnqueueSpec._fields[3:])
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """Let the garbage collector rest while many values are made in one go, none of which is garbage.
+
+    It would go through them again and again, and through all that was imported: a third of the time of a bulk.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Minter:

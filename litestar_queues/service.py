@@ -16,7 +16,7 @@ from litestar_queues.events import EventBus
 from litestar_queues.execution.inline import run_due
 from litestar_queues.execution.local import LocalExecution
 from litestar_queues.logs import log_events
-from litestar_queues.minting import EnqueueSpec, Minter
+from litestar_queues.minting import EnqueueSpec, Minter, without_collections
 from litestar_queues.records import NewRecord
 from litestar_queues.registry import TaskRegistry, get_task_registry
 from litestar_queues.results import TaskResult
@@ -154,14 +154,16 @@ class QueueService(Steering):
         """
         if not self._is_open:
             await self.open()
-        minted = [self._minter.from_spec(spec.task, spec.args, spec.kwargs, spec.overrides()) for spec in specs]
+        with without_collections():
+            minted = [self._minter.from_spec(spec.task, spec.args, spec.kwargs, spec.overrides()) for spec in specs]
         if not minted:
             return []
         enqueued = await self.backend.enqueue_many(minted, connection=connection)
         if connection is None:
             await self._run_immediately()
         answers = zip(minted, enqueued, strict=True)
-        return [TaskResult(self, one.id, record.task, created=one.created) for record, one in answers]
+        with without_collections():
+            return [TaskResult(self, one.id, record.task, created=one.created) for record, one in answers]
 
     async def run_schedule_now(self, name: str) -> TaskResult:
         """Make one more record of a schedule's task, due at once; the schedule's next due time stays as it is.

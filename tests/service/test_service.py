@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -91,6 +92,23 @@ async def test_many_are_stored_in_their_order_and_with_their_options() -> None:
         assert (ada.args, ada.queue, bob.kwargs, bob.queue) == (("ada",), "mail", {"to": "bob"}, "slow")
         assert (bob.priority, bob.timeout, bob.metadata) == (5, 3, {"a": 1})
         assert await shop.service.enqueue_many([]) == []
+
+
+async def test_the_garbage_collector_rests_while_many_are_minted_and_goes_on_afterwards() -> None:
+    collects: list[bool] = []
+
+    class Watching:
+        def model_dump(self, mode: str) -> str:
+            collects.append(gc.isenabled())
+            return mode
+
+    async with Shop() as shop:
+        shop.task(send)
+        await shop.service.enqueue_many([EnqueueSpec("send", [Watching()])])
+        assert (collects, gc.isenabled()) == ([False], True)
+        with pytest.raises(InvalidArgumentError):
+            await shop.service.enqueue_many([EnqueueSpec("send")])
+        assert gc.isenabled()
 
 
 @pytest.mark.parametrize(
