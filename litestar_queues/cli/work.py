@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from litestar_queues.cli.app import app_and_plugin, queue_service
 from litestar_queues.cli.group import queues, tell
-from litestar_queues.cli.options import queue_names, seconds
-from litestar_queues.cli.printing import plain
+from litestar_queues.cli.options import json_option, queue_names, seconds
+from litestar_queues.cli.printing import plain, to_json
 
 if TYPE_CHECKING:
     from litestar_queues.runtime import WorkerOptions
     from litestar_queues.service import QueueService
 
+_UP_TO_DATE = "the schema is up to date"
 _MOST_NAMED = 10
 """Queues or schedules that a worker names at its start."""
 
@@ -113,24 +114,31 @@ def exporter(host: str, port: int) -> None:
 @queues.command()
 @click.option("--sql", is_flag=True, help="Print the whole schema and change nothing.")
 @click.option("--check", is_flag=True, help="Change nothing; exit code 1 where the schema is behind.")
-def migrate(sql: bool, check: bool) -> None:
+@json_option
+def migrate(sql: bool, check: bool, as_json: bool) -> None:
     """Bring the schema up to date; safe when several processes do it at once.
 
     Exit codes: 0 the schema is up to date, 1 the backend failed, or --check found it behind.
     """
-    if sql and check:
-        raise click.UsageError("--sql and --check exclude each other")
+    if sql and (check or as_json):
+        raise click.UsageError("--sql excludes --check and --json")
     backend = queue_service().backend
     if sql:
         click.echo(backend.migration_sql())
     elif check:
-        pending = asyncio.run(backend.pending_migrations())
-        tell(f"the schema lacks {', '.join(pending)}: run `litestar queues migrate`", 1) if pending else None
-        click.echo("the schema is up to date")
+        _tell_pending(asyncio.run(backend.pending_migrations()), as_json=as_json)
     else:
-        for name in asyncio.run(backend.migrate()):
-            click.echo(f"applied {name}")
-        click.echo("the schema is up to date")
+        applied = asyncio.run(backend.migrate())
+        lines = [*(f"applied {name}" for name in applied), _UP_TO_DATE]
+        click.echo(to_json({"applied": applied}) if as_json else "\n".join(lines))
+
+
+def _tell_pending(pending: Sequence[str], *, as_json: bool) -> NoReturn:
+    code = 1 if pending else 0
+    if as_json:
+        click.echo(to_json({"pending": pending}))
+        raise click.exceptions.Exit(code)
+    tell(f"the schema lacks {', '.join(pending)}: run `litestar queues migrate`" if pending else _UP_TO_DATE, code)
 
 
 def _configure_logging() -> None:
