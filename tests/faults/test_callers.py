@@ -86,6 +86,7 @@ CALLS: dict[str, Call] = {
     "list_schedules": lambda scene: scene.service.list_schedules(),
     "pause_schedule": lambda scene: scene.service.pause_schedule("report"),
     "list_workers": lambda scene: scene.service.list_workers(),
+    "count_workers": lambda scene: scene.backend.count_workers(),
     "pause_queue": lambda scene: scene.service.pause_queue("a", 60),
     "resume_queue": lambda scene: scene.service.resume_queue("rests"),
     "paused_queues": lambda scene: scene.service.paused_queues(),
