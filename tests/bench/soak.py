@@ -65,9 +65,10 @@ def service(url: str, prefix: str) -> QueueService:
 
 async def work(url: str, prefix: str) -> None:
     """Work until told to leave."""
-    async with service(url, prefix) as opened:
-        worker = Worker(opened)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+    opened = service(url, prefix)
+    worker = Worker(opened)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)  # opening may take long
+    async with opened:
         await worker.start()
 
 
