@@ -51,13 +51,13 @@ napoleon_use_ivar = True
 nitpicky = True
 nitpick_ignore_regex = [
     # the standard library, and libraries whose sites are not asked while this one is built
-    ("py:.*", r"(asyncio|collections|contextlib|dataclasses|datetime|enum|os|pathlib|types|typing|uuid)\..*"),
+    ("py:.*", r"(asyncio|collections|contextlib|dataclasses|datetime|enum|logging|os|pathlib|types|typing|uuid)\..*"),
     ("py:.*", r"(asyncpg|click|litestar|prometheus_client|sqlspec)\..*"),
     ("py:class", r"(Any|Callable|Awaitable|Iterator|Mapping|Sequence|Self|datetime|timedelta|UUID|TracebackType)"),
     # type variables, and the options of a task as a type checker sees them: TaskOptions and ScheduleConfig tell them
     ("py:class", r"(.*\.)?(P|R|P\.args|P\.kwargs|TaskKeywords|TaskOverrides)"),
     # inner parts that a signature names and that nobody builds by hand
-    ("py:class", r"(.*\.)?(TaskRegistry|TaskSignature|QueueBackend|Claim)"),
+    ("py:class", r"(.*\.)?(TaskRegistry|TaskSignature|QueueBackend|ExecutionBackend|Claim)"),
     # bounds of histograms and of loops, which are told in words beside
     ("py:data", r"(.*\.)?(MAX_TICKS|WAIT_BOUNDS|DURATION_BOUNDS)"),
     # what is left where a docstring's type has a comma in it
