@@ -9,7 +9,7 @@
     :row: W4
     ```
 
-The second reads the row whose first cell is `W4`, and takes its columns from `ours` up to `target`.
+The second reads the row whose first cell is `W4`, the last of several, and takes its columns from `ours` up to `target`.
 """
 
 from __future__ import annotations
@@ -60,15 +60,18 @@ def from_table(page: str, row: str) -> list[tuple[str, float]]:
         ValueError: There is none, or it has no figures.
     """
     head: list[str] = []
+    found: list[tuple[str, float]] = []
     for line in page.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
         if "ours" in cells:
             head = cells
         elif head and cells and cells[0] == row:
-            columns = range(head.index("ours"), head.index("target"))
-            return [(head[i], figure(cells[i])) for i in columns if cells[i]]
-    msg = f"no table of this page has a row {row!r}"
-    raise ValueError(msg)
+            end = next(i for i, name in enumerate(head) if name.startswith("target"))
+            found = [(head[i], figure(cells[i])) for i in range(head.index("ours"), end) if cells[i]]
+    if not found:
+        msg = f"no table of this page has a row {row!r}"
+        raise ValueError(msg)
+    return found
 
 
 def read(line: str) -> tuple[str, float]:
