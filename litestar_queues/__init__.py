@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from litestar_queues.background import QueuedBackgroundTask as QueuedBackgroundTask
     from litestar_queues.config import QueueConfig as QueueConfig
+    from litestar_queues.correlation import bind_correlation_id as bind_correlation_id
+    from litestar_queues.correlation import get_correlation_id as get_correlation_id
     from litestar_queues.discovery import discover_tasks as discover_tasks
     from litestar_queues.discovery import load_task_modules as load_task_modules
     from litestar_queues.errors import BackendError as BackendError
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "background": ("QueuedBackgroundTask",),
     "config": ("QueueConfig",),
+    "correlation": ("bind_correlation_id", "get_correlation_id"),
     "discovery": ("discover_tasks", "load_task_modules"),
     "errors": (
         "BackendError",

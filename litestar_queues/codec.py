@@ -18,6 +18,7 @@ __all__ = (
     "encode_object",
     "encode_payload",
     "encode_result",
+    "extend_object",
 )
 
 _MOST_NESTED = 100
@@ -84,6 +85,11 @@ def encode_object(value: Mapping[str, Any], *, what: str, max_bytes: int) -> byt
         msg = f"{what} must be a mapping with text keys, such as {{'origin': 'web'}}, not {type(value).__name__}"
         raise InvalidArgumentError(msg)
     return _encode_checked(value, what, max_bytes)
+
+
+def extend_object(encoded: bytes | None, values: Mapping[str, Any]) -> bytes:
+    """Set values in an encoded JSON object; ``None`` is an empty one."""
+    return _encode({**(decode_json(encoded) or {}), **values})
 
 
 def encode_canonical(arguments: Mapping[str, Any], *, task: str) -> bytes:

@@ -120,6 +120,14 @@ class QueueConfig:
 
     event_config: QueueEventConfig = field(default_factory=QueueEventConfig)
     """Where task lifecycle, progress and log events go."""
+    correlation_header: str | None = "X-Request-ID"
+    """Request header whose value the records carry that the request enqueues; where a request lacks it, the trace id of
+    its ``traceparent``. ``None``: requests are not looked at."""
+    tracing: Any = False
+    """``True``: OpenTelemetry spans for enqueues, waits and runs, by the global tracer provider. A ``TracerProvider``:
+    by that one. ``False``: none, and nothing of OpenTelemetry is loaded."""
+    log_format: str = "text"
+    """``"json"``: ``litestar queues run`` and ``exporter`` log one JSON object a line."""
     dashboard: DashboardConfig | None = None
     """Web pages on the queues, in the app. ``None``: off."""
 

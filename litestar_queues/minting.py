@@ -9,7 +9,8 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from litestar_queues.codec import encode_object, encode_payload
+from litestar_queues.codec import decode_json, encode_object, encode_payload, extend_object
+from litestar_queues.correlation import CORRELATION_KEY, get_correlation_id
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.ids import new_id
 from litestar_queues.options import OPTION_NAMES
@@ -129,7 +130,9 @@ class Minter:
         payload = encode_payload(args, kwargs, task=name, max_bytes=self._max_bytes, names=task.signature.names)
         shared = self._shared.get(task) if options is task.options else None
         if shared is not None:
-            return _new_record((new_id(), name, payload) + shared)  # noqa: RUF005 - a third faster than unpacking
+            record = _new_record((new_id(), name, payload) + shared)  # noqa: RUF005 - a third faster than unpacking
+            correlation_id = get_correlation_id()
+            return record if correlation_id is None else _correlate(record, correlation_id)
         key = options.key
         if key is None and options.unique_by is not None:
             key = task.identity_key(args, kwargs, payload, options)
@@ -154,7 +157,8 @@ class Minter:
         )
         if options is task.options and key is None and self._registry.get(name) is task:
             self._shared[task] = record[3:]
-        return record
+        correlation_id = get_correlation_id()
+        return record if correlation_id is None else _correlate(record, correlation_id)
 
     def _own_backoff(self, name: str, options: TaskOptions) -> bytes | None:
         """The policy as JSON where this call changed it; workers know the task's own."""
@@ -164,6 +168,13 @@ class Minter:
         if registered is not None and registered.options.retry_backoff == options.retry_backoff:
             return None
         return options.retry_backoff.to_json()
+
+
+def _correlate(record: NewRecord, correlation_id: str) -> NewRecord:
+    """Let the record carry the id, unless its caller gave it another."""
+    if CORRELATION_KEY in (decode_json(record.metadata) or {}):
+        return record
+    return record._replace(metadata=extend_object(record.metadata, {CORRELATION_KEY: correlation_id}))
 
 
 def _split(task: Task[..., Any], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

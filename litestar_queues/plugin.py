@@ -67,6 +67,11 @@ class QueuePlugin(InitPlugin, CLIPlugin):
             from litestar_queues.dashboard.routes import mount
 
             mount(app_config, service, self.config.dashboard)
+        if self.config.correlation_header is not None:
+            from litestar_queues.correlating import correlate_requests
+
+            # outermost, so that what the app itself binds further in wins
+            app_config.middleware = [correlate_requests(self.config.correlation_header), *app_config.middleware]
         app_config.lifespan = [*app_config.lifespan, self._lifespan]
         return app_config
 

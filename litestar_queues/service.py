@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from litestar_queues.backends.base import QueueBackend
+    from litestar_queues.execution.base import ExecutionBackend
+    from litestar_queues.records import Enqueued
+    from litestar_queues.tracing import Tracing
 
 __all__ = ("QueueService",)
 
@@ -63,7 +66,8 @@ class QueueService(Steering):
         self._minter = Minter(self.config, self.registry, lambda: self.dependencies.names)
         self._opening = asyncio.Lock()
         self._is_open = False
-        self._inline: LocalExecution | None = None
+        self._inline: ExecutionBackend | None = None
+        self._tracing = _tracing_of(self.config)
 
     # life
 
@@ -158,7 +162,7 @@ class QueueService(Steering):
             minted = [self._minter.from_spec(spec.task, spec.args, spec.kwargs, spec.overrides()) for spec in specs]
         if not minted:
             return []
-        enqueued = await self.backend.enqueue_many(minted, connection=connection)
+        enqueued = await self._enqueue_many(minted, connection)
         if connection is None:
             await self._run_immediately()
         answers = zip(minted, enqueued, strict=True)
@@ -182,10 +186,15 @@ class QueueService(Steering):
         return await self._store(self.mint_tick(self.registry.require(tasks[name]), schedule=name, delay=0.0))
 
     async def _store(self, minted: NewRecord, connection: Any = None) -> TaskResult:
-        enqueued = (await self.backend.enqueue_many((minted,), connection=connection))[0]
+        enqueued = (await self._enqueue_many((minted,), connection))[0]
         if connection is None:
             await self._run_immediately()
         return TaskResult(self, enqueued.id, minted.task, created=enqueued.created)
+
+    async def _enqueue_many(self, records: Sequence[NewRecord], connection: Any) -> Sequence[Enqueued]:
+        if self._tracing is None:
+            return await self.backend.enqueue_many(records, connection=connection)
+        return await self._tracing.enqueue_many(self.backend.enqueue_many, records, connection)
 
     async def _run_immediately(self) -> None:
         if self.config.execution_backend == "immediate":
@@ -195,8 +204,17 @@ class QueueService(Steering):
         """Run every due record in this call, one after another, and return how many there were; meant for tests."""
         await self.open()
         if self._inline is None:
-            self._inline = LocalExecution(self.config, self.registry, lambda: self.dependencies)
+            self._inline = self.make_execution()
         return await run_due(self.backend, self._inline, self.bus)
+
+    def make_execution(self) -> ExecutionBackend:
+        """Make the place where tasks run; a worker's door."""
+        execution = LocalExecution(self.config, self.registry, lambda: self.dependencies)
+        if self._tracing is None:
+            return execution
+        from litestar_queues.tracing import TracedExecution
+
+        return TracedExecution(execution, self._tracing)
 
     @contextmanager
     def changes(self) -> Iterator[Callable[[float], Awaitable[None]]]:
@@ -220,3 +238,11 @@ class QueueService(Steering):
     def mint_tick(self, task: Task[..., Any], *, schedule: str, delay: float) -> NewRecord:
         """Make the record of one tick of a recurring task; the scheduler's door."""
         return self._minter.tick(task, schedule=schedule, delay=delay)
+
+
+def _tracing_of(config: QueueConfig) -> Tracing | None:
+    if config.tracing is False:
+        return None
+    from litestar_queues.tracing import Tracing
+
+    return Tracing(None if config.tracing is True else config.tracing)

@@ -115,6 +115,20 @@ def _parse_texts(text: str) -> tuple[str, ...]:
     return tuple(part for item in text.split(",") if (part := item.strip()))
 
 
+def _is_header(value: Any) -> bool:
+    return (
+        isinstance(value, str) and bool(value) and value.isascii() and value.replace("-", "").replace("_", "").isalnum()
+    )
+
+
+def _parse_tracing(text: str) -> Any:
+    return import_attribute(text) if ":" in text else _parse_flag(text)
+
+
+def _is_tracing(value: Any) -> bool:
+    return isinstance(value, bool) or hasattr(value, "get_tracer")
+
+
 def _flag(*, optional: bool = False) -> Setting:
     return Setting("true or false", _parse_flag, lambda value: isinstance(value, bool), optional)
 
@@ -194,6 +208,11 @@ SETTINGS: Final[dict[str, Setting]] = {
         import_attribute,
         lambda value: hasattr(value, "sink"),
     ),
+    "correlation_header": Setting("the name of a header", str, _is_header, optional=True),
+    "tracing": Setting(
+        "true, false or a TracerProvider (in the environment module:attribute)", _parse_tracing, _is_tracing
+    ),
+    "log_format": _choice("text", "json"),
     "dashboard": Setting(
         "a DashboardConfig (in the environment module:attribute)",
         import_attribute,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from litestar_queues.codec import decode_json, encode_object
+from litestar_queues.correlation import CORRELATION_KEY, is_correlation_id
 from litestar_queues.errors import QueueError, TaskCancelledError
 from litestar_queues.events import QueueEvent
 from litestar_queues.records import Claim
@@ -87,6 +88,14 @@ class TaskExecutionContext:
     def metadata(self) -> Mapping[str, Any]:
         """What the caller attached at enqueue."""
         return decode_json(self._claim.metadata) or {}
+
+    @property
+    def correlation_id(self) -> str | None:
+        """What the record has in common with the request or task that enqueued it; ``None`` where nothing was given."""
+        if self._claim.metadata is None:
+            return None
+        value = self.metadata.get(CORRELATION_KEY)
+        return value if is_correlation_id(value) else None
 
     @property
     def is_cancelled(self) -> bool:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from litestar_queues.codec import decode_payload, encode_result
+from litestar_queues.correlation import take_correlation_id
 from litestar_queues.errors import (
     InvalidArgumentError,
     NonRetryableError,
@@ -75,6 +76,7 @@ class LocalExecution:
             reason = f"no task {claim.task!r} is registered in worker {context.worker_id}"
             return Snoozed(reason, self._config.worker_unknown_task_delay)
         bind_context(context)
+        take_correlation_id(context.correlation_id)
         try:
             args, kwargs = _read_arguments(task, claim, context)
             value = await self._call(task, claim, context, args, kwargs)

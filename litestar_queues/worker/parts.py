@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from litestar_queues.clock import Clock
 from litestar_queues.events import TaskPublished
-from litestar_queues.execution.local import LocalExecution
 from litestar_queues.fleet import WorkerReport
 from litestar_queues.maintenance.pruner import Pruner
 from litestar_queues.maintenance.rescuer import Rescuer
@@ -66,7 +65,7 @@ class WorkerParts:
         self._started_at = datetime.now(UTC)
         self.draining = asyncio.Event()
         self.leaving = asyncio.Event()
-        self.execution = LocalExecution(config, service.registry, lambda: service.dependencies)
+        self.execution = service.make_execution()
         self.progress = ProgressKeeper(backend, health=health, bus=service.bus)
         self.completer = Completer(
             backend, worker_id=worker_id, health=health, bus=service.bus, before_write=self.progress.flush

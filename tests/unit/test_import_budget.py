@@ -35,8 +35,10 @@ PUBLIC_NAMES = (
     "TaskResult",
     "TaskStatus",
     "Worker",
+    "bind_correlation_id",
     "clear_task_registry",
     "discover_tasks",
+    "get_correlation_id",
     "get_current_task_context",
     "get_scheduled_tasks",
     "get_task_registry",
@@ -47,7 +49,17 @@ PUBLIC_NAMES = (
     "publish_task_progress",
     "task",
 )
-DEAR = {"click", "jinja2", "kubernetes", "litestar", "msgspec", "prometheus_client", "sqlglot", "sqlspec"}
+DEAR = {
+    "click",
+    "jinja2",
+    "kubernetes",
+    "litestar",
+    "msgspec",
+    "opentelemetry",
+    "prometheus_client",
+    "sqlglot",
+    "sqlspec",
+}
 PROBE_CPU_LIMIT = 0.06
 """Seconds for interpreter and import together; the kubelet pays them each few seconds, in each pod."""
 
