@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from litestar_queues.execution.context import publish_task_event as publish_task_event
     from litestar_queues.execution.context import publish_task_log as publish_task_log
     from litestar_queues.execution.context import publish_task_progress as publish_task_progress
+    from litestar_queues.json_logs import JsonLogFormatter as JsonLogFormatter
     from litestar_queues.minting import EnqueueSpec as EnqueueSpec
     from litestar_queues.plugin import QueuePlugin as QueuePlugin
     from litestar_queues.records import QueuedTaskRecord as QueuedTaskRecord
@@ -73,6 +74,7 @@ _ROOMS = {
         "publish_task_log",
         "publish_task_progress",
     ),
+    "json_logs": ("JsonLogFormatter",),
     "minting": ("EnqueueSpec",),
     "plugin": ("QueuePlugin",),
     "records": ("QueueStatistics", "QueuedTaskRecord"),

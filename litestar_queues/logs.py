@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Any, assert_never
 
 from litestar_queues import events
+from litestar_queues.correlation import CORRELATION_KEY
 from litestar_queues.events import EngineEvent, Run
 from litestar_queues.outcomes import Cancelled, Completed, Failed, Released, Retried, Snoozed
 from litestar_queues.status import TaskStatus
@@ -38,13 +40,17 @@ def _started(event: events.WorkerStarted) -> None:
     queues = ", ".join(event.queues) or "every queue"
     worker_log.info(
         "worker %s claims from %s, %d tasks at a time, on %s",
-        event.worker_id, queues, event.max_concurrency, event.backend,
+        event.worker_id, queues, event.max_concurrency, event.backend, extra={"worker_id": event.worker_id},
     )  # fmt: skip
 
 
 def _draining(event: events.WorkerDraining) -> None:
     worker_log.info(
-        "worker %s drains: %d tasks are running and have %g s to end", event.worker_id, event.running, event.timeout
+        "worker %s drains: %d tasks are running and have %g s to end",
+        event.worker_id,
+        event.running,
+        event.timeout,
+        extra={"worker_id": event.worker_id},
     )
 
 
@@ -52,7 +58,7 @@ def _stopped(event: events.WorkerStopped) -> None:
     worker_log.log(
         logging.WARNING if event.cancelled else logging.INFO,
         "worker %s has drained in %.1f s, %d tasks were cancelled and given back",
-        event.worker_id, event.seconds, event.cancelled,
+        event.worker_id, event.seconds, event.cancelled, extra={"worker_id": event.worker_id},
     )  # fmt: skip
 
 
@@ -151,7 +157,19 @@ def _name(run: Run) -> str:
 
 def _fields(run: Run) -> dict[str, Any]:
     claim = run.claim
-    return {"task_id": str(claim.id), "task_name": claim.task, "queue": claim.queue, "attempt": claim.attempt}
+    fields = {"task_id": str(claim.id), "task_name": claim.task, "queue": claim.queue, "attempt": claim.attempt}
+    return fields if claim.metadata is None else fields | _carried(claim.metadata)
+
+
+def _carried(metadata: bytes) -> dict[str, str]:
+    """What is searched for in logs; the trace is that of the enqueue, in which a first run is, too."""
+    try:
+        read = json.loads(metadata)
+        trace_id = read["traceparent"].split("-")[1] if "traceparent" in read else None
+        found = {"correlation_id": read.get(CORRELATION_KEY), "trace_id": trace_id}
+    except (ValueError, AttributeError, IndexError, TypeError):  # the caller's own metadata may be anything
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 _MOST_IDS = 5

@@ -67,6 +67,8 @@ class QueuePlugin(InitPlugin, CLIPlugin):
             from litestar_queues.dashboard.routes import mount
 
             mount(app_config, service, self.config.dashboard)
+        if self.config.event_config.path is not None:
+            self._let_follow(service, app_config)
         if self.config.correlation_header is not None:
             from litestar_queues.correlating import correlate_requests
 
@@ -80,6 +82,15 @@ class QueuePlugin(InitPlugin, CLIPlugin):
         from litestar_queues.cli import queues
 
         cli.add_command(queues)
+
+    def _let_follow(self, service: QueueService, app_config: AppConfig) -> None:
+        from litestar_queues.follow.followers import Followers
+        from litestar_queues.follow.routes import follow_router
+
+        config = self.config.event_config
+        followers = Followers(service.get_tasks, details=config.show_results)
+        app_config.route_handlers = [*app_config.route_handlers, follow_router(followers, config)]
+        app_config.on_shutdown = [*app_config.on_shutdown, followers.close]
 
     @asynccontextmanager
     async def _lifespan(self, app: Litestar) -> AsyncIterator[None]:

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Thread
 from types import FrameType
 
-__all__ = ("SIGNALS", "ExitGuard", "SignalDesk", "end_process")
+__all__ = ("SIGNALS", "ExitGuard", "SignalDesk", "end_process", "server_is_leaving")
 
 CLEAN, BROKEN, CANCELLED = range(3)
 _MOST_SIGNALS = 2
@@ -93,3 +93,9 @@ def end_process(code: int) -> None:
 
 
 SIGNALS = SignalDesk()
+
+
+def server_is_leaving() -> bool:
+    """Whether uvicorn has been told to stop: it shuts the app down only once every stream has ended."""
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return bool(getattr(server, "should_exit", False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -38,6 +38,11 @@ class Steering(ABC):
         wanted = as_id(task_id)
         await self.open()
         return (await self.backend.get_many([wanted])).get(wanted)
+
+    async def get_tasks(self, task_ids: Sequence[UUID]) -> Mapping[UUID, QueuedTaskRecord]:
+        """Those of the records that exist, by id, in one statement."""
+        await self.open()
+        return await self.backend.get_many(task_ids)
 
     async def list_tasks(self, **filters: Any) -> Sequence[QueuedTaskRecord]:
         """A page of records, newest first; filters are the fields of :class:`~litestar_queues.records.RecordFilter`."""

@@ -26,6 +26,7 @@ __all__ = (
     "Name",
     "filter_options",
     "json_option",
+    "log_format_option",
     "queue_names",
     "record_filter",
     "seconds",
@@ -116,6 +117,11 @@ SCHEDULE: Final = Name("schedule")
 _TEXT: Final = Name("name")
 
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+log_format_option: Final = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="How log lines look; as the setting log_format says where left out.",
+)
 yes_option: Final = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 

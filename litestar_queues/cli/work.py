@@ -10,13 +10,14 @@ import click
 
 from litestar_queues.cli.app import app_and_plugin, queue_service
 from litestar_queues.cli.group import queues, tell
-from litestar_queues.cli.options import json_option, queue_names, seconds
+from litestar_queues.cli.options import json_option, log_format_option, queue_names, seconds
 from litestar_queues.cli.printing import plain, to_json
 
 if TYPE_CHECKING:
     from litestar_queues.runtime import WorkerOptions
     from litestar_queues.service import QueueService
 
+_STARTED = "litestar queues worker started"
 _UP_TO_DATE = "the schema is up to date"
 _MOST_NAMED = 10
 """Queues or schedules that a worker names at its start."""
@@ -39,20 +40,25 @@ _MOST_NAMED = 10
     callback=seconds,
     help="Wait so long for running tasks after SIGTERM or SIGINT, then cancel them.",
 )
-def run(names: tuple[str, ...], max_concurrency: int | None, drain_timeout: float | None) -> None:
+@log_format_option
+def run(
+    names: tuple[str, ...], max_concurrency: int | None, drain_timeout: float | None, log_format: str | None
+) -> None:
     """Run a worker until SIGTERM or SIGINT; a second signal cancels what runs.
 
     Once it claims it says on stderr what it does: queues, tasks at a time, store, schedules, health port.
 
     Exit codes: 0 clean drain, 1 the worker could not start or go on, 2 the drain cancelled tasks.
     """
+    from litestar_queues.json_logs import configure_logging
     from litestar_queues.runtime import WorkerOptions, run_worker
     from litestar_queues.signals import SIGNALS
 
     SIGNALS.install()
     app, plugin = app_and_plugin()
     plugin.in_worker_process = True
-    _configure_logging()
+    log_format = log_format or plugin.config.log_format
+    configure_logging(log_format)
     if not plugin.service.backend.capabilities.shared:
         click.echo("Note: this backend lives in one process, so this worker sees only its own schedules", err=True)
     options = WorkerOptions(queues=names or None, max_concurrency=max_concurrency, drain_timeout=drain_timeout)
@@ -60,12 +66,16 @@ def run(names: tuple[str, ...], max_concurrency: int | None, drain_timeout: floa
         plugin.service,
         options,
         lifespan=app.lifespan if plugin.config.worker_enters_lifespan else None,
-        announce=lambda: click.echo("\n".join(_plan(plugin.service, options)), err=True),
+        announce=lambda: click.echo(_STARTED if log_format == "json" else _plan(plugin.service, options), err=True),
     )
     raise click.exceptions.Exit(code)
 
 
-def _plan(service: QueueService, options: WorkerOptions) -> Iterator[str]:
+def _plan(service: QueueService, options: WorkerOptions) -> str:
+    return "\n".join(_facts(service, options))
+
+
+def _facts(service: QueueService, options: WorkerOptions) -> Iterator[str]:
     """What this worker does, from options, settings and code; its last line is the one that tells of its start."""
     config = service.config
     slots = config.worker_max_concurrency if options.max_concurrency is None else options.max_concurrency
@@ -84,23 +94,25 @@ def _plan(service: QueueService, options: WorkerOptions) -> Iterator[str]:
     for name, values in facts:
         more = [f"{len(values) - _MOST_NAMED} more"] if len(values) > _MOST_NAMED else []
         yield f"{name:<9}  {', '.join(map(plain, [*values[:_MOST_NAMED], *more]))}"
-    yield "litestar queues worker started"
+    yield _STARTED
 
 
 @queues.command()
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=9464, show_default=True, help="0: any free one.")
-def exporter(host: str, port: int) -> None:
+@log_format_option
+def exporter(host: str, port: int, log_format: str | None) -> None:
     """Serve /metrics, /queues.json and /healthz about all queues until SIGTERM or SIGINT.
 
     A store that cannot be reached is a metric, not an error. Exit codes: 0 told to stop, 1 it could not start.
     """
     from litestar_queues.exporter import run_exporter
+    from litestar_queues.json_logs import configure_logging
     from litestar_queues.signals import SIGNALS
 
     SIGNALS.install()
     service = queue_service()
-    _configure_logging()
+    configure_logging(log_format or service.config.log_format)
     if not service.backend.capabilities.shared:
         click.echo("Note: this backend lives in one process, so this exporter sees nothing of others", err=True)
     run_exporter(
@@ -139,11 +151,3 @@ def _tell_pending(pending: Sequence[str], *, as_json: bool) -> NoReturn:
         click.echo(to_json({"pending": pending}))
         raise click.exceptions.Exit(code)
     tell(f"the schema lacks {', '.join(pending)}: run `litestar queues migrate`" if pending else _UP_TO_DATE, code)
-
-
-def _configure_logging() -> None:
-    """Let the worker's log be seen, unless the app has set up logging of its own."""
-    import logging
-
-    if not logging.getLogger().handlers and not logging.getLogger("litestar_queues").handlers:
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)

@@ -7,11 +7,11 @@ page again, with its own cookies and guards. So nothing is kept for a slow watch
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from litestar_queues.dashboard.snapshot import Snapshot
+from litestar_queues.signals import server_is_leaving
 
 __all__ = ("Live",)
 
@@ -111,7 +111,7 @@ class Live:
     async def _pause(self) -> None:
         ends_at = time.monotonic() + self._interval
         while (left := ends_at - time.monotonic()) > 0:
-            if _server_is_leaving():
+            if server_is_leaving():
                 self._end_streams()
                 return
             await asyncio.sleep(min(left, 0.5))
@@ -123,9 +123,3 @@ class Live:
     def _tell(self) -> None:
         self._told.set()
         self._told = asyncio.Event()
-
-
-def _server_is_leaving() -> bool:
-    """Whether uvicorn has been told to stop: it shuts the app down only once every stream has ended."""
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return bool(getattr(server, "should_exit", False))

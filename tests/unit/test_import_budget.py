@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 PUBLIC_NAMES = (
     "EnqueueSpec",
     "InMemoryQueueEventSink",
+    "JsonLogFormatter",
     "MissingDependencyError",
     "NonRetryableError",
     "QueueConfig",

@@ -1,0 +1,91 @@
+"""In: followers and a :class:`QueueEventConfig`. Out: routes by which pages follow a record, by SSE or WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from litestar import Request, Response, Router, WebSocket, get, websocket
+from litestar.exceptions import NotFoundException, ServiceUnavailableException
+from litestar.handlers import send_websocket_stream
+from litestar.params import FromPath
+from litestar.response import Stream
+
+from litestar_queues.errors import BackendUnavailableError
+from litestar_queues.follow.followers import Followers, State, TooManyFollowersError
+
+if TYPE_CHECKING:
+    from litestar_queues.events import QueueEventConfig
+
+__all__ = ("follow_router",)
+
+_LONGEST_STREAM = 30.0
+"""Seconds after which a stream ends and the browser opens another: past the guards, perhaps to another process."""
+_LONGEST_SOCKET = 3600.0
+_BEAT = 10.0
+_BEGIN: Final = b"retry: 1000\n\n"
+_ALIVE: Final = b": still there\n\n"
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def follow_router(followers: Followers, config: QueueEventConfig) -> Router:
+    """Make the router; it stays out of the app's OpenAPI schema and asks the guards before each stream."""
+    assert config.path is not None
+
+    @get("/{task_id:uuid}", name="litestar_queues_follow")
+    async def follow(task_id: FromPath[UUID], request: Request[Any, Any, Any]) -> Response[Any]:
+        state = await _current(followers, task_id)
+        known = request.headers.get("last-event-id")
+        if state.is_last and known == state.version:
+            return Response(None, status_code=204)  # tells an EventSource not to come back
+        return Stream(_frames(followers, task_id, state, known), media_type="text/event-stream", headers=_HEADERS)
+
+    @websocket("/{task_id:uuid}", name="litestar_queues_follow_socket")
+    async def follow_socket(task_id: FromPath[UUID], socket: WebSocket[Any, Any, Any]) -> None:
+        state = await _current(followers, task_id)
+        await socket.accept()
+        await send_websocket_stream(
+            socket, _messages(followers, task_id, state), listen_for_disconnect=True, warn_on_data_discard=False
+        )
+
+    return Router(
+        config.path.rstrip("/"),
+        route_handlers=[follow, follow_socket],
+        guards=list(config.guards),
+        include_in_schema=False,
+    )
+
+
+async def _current(followers: Followers, task_id: UUID) -> State:
+    try:
+        state = await followers.current(task_id)
+    except TooManyFollowersError as error:
+        raise ServiceUnavailableException(detail=str(error), headers={"Retry-After": "5"}) from error
+    except BackendUnavailableError as error:
+        raise ServiceUnavailableException(
+            detail="the queue is not available now", headers={"Retry-After": "5"}
+        ) from error
+    if state is None:
+        raise NotFoundException(detail=f"there is no record {task_id}: it was rolled back or its retention is over")
+    return state
+
+
+async def _frames(followers: Followers, task_id: UUID, state: State, known: str | None) -> AsyncGenerator[bytes, None]:
+    yield _BEGIN
+    if known != state.version:
+        yield _frame(state)
+    async for changed in followers.follow(task_id, state, seconds=_LONGEST_STREAM, beat=_BEAT):
+        yield _ALIVE if changed is None else _frame(changed)
+
+
+async def _messages(followers: Followers, task_id: UUID, state: State) -> AsyncGenerator[str, None]:
+    yield state.data
+    async for changed in followers.follow(task_id, state, seconds=_LONGEST_SOCKET, beat=_LONGEST_SOCKET):
+        if changed is not None:
+            yield changed.data
+
+
+def _frame(state: State) -> bytes:
+    name = "event: end\n" if state.is_last else ""
+    return f"id: {state.version}\n{name}data: {state.data}\n\n".encode()
