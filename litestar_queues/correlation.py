@@ -11,7 +11,14 @@ from contextvars import ContextVar
 
 from litestar_queues.errors import InvalidArgumentError
 
-__all__ = ("CORRELATION_KEY", "bind_correlation_id", "get_correlation_id", "is_correlation_id", "take_correlation_id")
+__all__ = (
+    "CORRELATION_KEY",
+    "bind_correlation_id",
+    "current_correlation_id",
+    "get_correlation_id",
+    "is_correlation_id",
+    "take_correlation_id",
+)
 
 CORRELATION_KEY = "correlation_id"
 """Where it stands in the metadata."""
@@ -19,8 +26,8 @@ _LONGEST = 200
 
 _current: ContextVar[str | None] = ContextVar("litestar_queues_correlation_id", default=None)
 
-get_correlation_id = _current.get
-"""The id under which this code runs: of the request, of the running task, or as bound; ``None`` where there is none."""
+current_correlation_id = _current.get
+"""As :func:`get_correlation_id`, for each enqueue: without the call of a Python function."""
 take_correlation_id = _current.set
 """Run the rest of this context under the id; for who owns the whole context, as the run of a task does."""
 
@@ -28,6 +35,11 @@ take_correlation_id = _current.set
 def is_correlation_id(value: object) -> bool:
     """Whether it can stand in metadata and in one line of a log: printable, of 1 to 200 characters."""
     return isinstance(value, str) and 0 < len(value) <= _LONGEST and value.isprintable()
+
+
+def get_correlation_id() -> str | None:
+    """The id under which this code runs: of the request, of the running task, or as bound; ``None``: there is none."""
+    return _current.get()
 
 
 @contextmanager

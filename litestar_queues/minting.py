@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from litestar_queues.codec import decode_json, encode_object, encode_payload, extend_object
-from litestar_queues.correlation import CORRELATION_KEY, get_correlation_id
+from litestar_queues.correlation import CORRELATION_KEY, current_correlation_id
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.ids import new_id
 from litestar_queues.options import OPTION_NAMES
@@ -131,7 +131,7 @@ class Minter:
         shared = self._shared.get(task) if options is task.options else None
         if shared is not None:
             record = _new_record((new_id(), name, payload) + shared)  # noqa: RUF005 - a third faster than unpacking
-            correlation_id = get_correlation_id()
+            correlation_id = current_correlation_id()
             return record if correlation_id is None else _correlate(record, correlation_id)
         key = options.key
         if key is None and options.unique_by is not None:
@@ -157,7 +157,7 @@ class Minter:
         )
         if options is task.options and key is None and self._registry.get(name) is task:
             self._shared[task] = record[3:]
-        correlation_id = get_correlation_id()
+        correlation_id = current_correlation_id()
         return record if correlation_id is None else _correlate(record, correlation_id)
 
     def _own_backoff(self, name: str, options: TaskOptions) -> bytes | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from litestar import Request, Response, Router, WebSocket, get, websocket
-from litestar.exceptions import NotFoundException, ServiceUnavailableException
+from litestar.exceptions import HTTPException, NotFoundException, ServiceUnavailableException, WebSocketException
 from litestar.handlers import send_websocket_stream
 from litestar.params import FromPath
 from litestar.response import Stream
@@ -43,7 +43,10 @@ def follow_router(followers: Followers, config: QueueEventConfig) -> Router:
 
     @websocket("/{task_id:uuid}", name="litestar_queues_follow_socket")
     async def follow_socket(task_id: FromPath[UUID], socket: WebSocket[Any, Any, Any]) -> None:
-        state = await _current(followers, task_id)
+        try:
+            state = await _current(followers, task_id)
+        except HTTPException as error:  # of which Litestar tells a socket no status
+            raise WebSocketException(detail=error.detail, code=4000 + error.status_code) from error
         await socket.accept()
         await send_websocket_stream(
             socket, _messages(followers, task_id, state), listen_for_disconnect=True, warn_on_data_discard=False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +15,7 @@ from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.exceptions import PermissionDeniedException, WebSocketDisconnect
 from litestar.handlers import BaseRouteHandler
-from litestar.testing import AsyncTestClient
+from litestar.testing import AsyncTestClient, TestClient
 
 from litestar_queues import QueueConfig, QueueEventConfig, QueuePlugin, QueueService, publish_task_progress, task
 from litestar_queues.errors import BackendUnavailableError, QueueConfigurationError
@@ -22,7 +24,7 @@ from litestar_queues.follow import routes
 from litestar_queues.follow.followers import Followers, State, TooManyFollowersError
 from litestar_queues.records import QueuedTaskRecord
 from litestar_queues.worker import Worker
-from tests.worker.harness import until, within
+from tests.worker.harness import until, until_found
 
 OPEN = QueueEventConfig(path="/tasks", allow_unguarded=True)
 SHOW = QueueEventConfig(path="/tasks", allow_unguarded=True, show_results=True)
@@ -55,17 +57,28 @@ def events(lines: Iterable[str]) -> list[dict[str, str]]:
     return [one for one in read if "data" in one]
 
 
-async def test_a_page_follows_a_task_that_a_worker_elsewhere_runs(tmp_path: Any) -> None:
-    store = f"sqlite:///{tmp_path}/q.db"
-    app, plugin = app_with(OPEN, store)
-    async with AsyncTestClient(app) as client, QueueService(QueueConfig(queue_backend=store)) as other, within():
-        handle = await plugin.service.enqueue(steps)
-        reading = asyncio.create_task(client.get(f"/tasks/{handle.id}"))
-        worker = Worker(other)
+async def run_until_idle(store: str) -> None:
+    async with QueueService(QueueConfig(queue_backend=store)) as service:
+        worker = Worker(service)
         working = asyncio.create_task(worker.start())
-        answer = await reading
+        await until_found(lambda: ended(service))
         worker.stop()
         await working
+
+
+async def ended(service: QueueService) -> bool:
+    return (await service.get_statistics()).completed > 0
+
+
+def test_a_page_follows_a_task_that_a_worker_elsewhere_runs(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/q.db"
+    app, plugin = app_with(OPEN, store)
+    with TestClient(app) as client:
+        handle = client.blocking_portal.call(plugin.service.enqueue, steps)
+        elsewhere = Thread(target=lambda: asyncio.run(run_until_idle(store)))
+        elsewhere.start()
+        answer = client.get(f"/tasks/{handle.id}")
+        elsewhere.join()
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["cache-control"] == "no-store"
     told = events(answer.text.splitlines())
@@ -125,11 +138,21 @@ async def test_unknown_and_wrong_ids_are_not_found() -> None:
     async with AsyncTestClient(app) as client:
         unknown = await client.get(f"/tasks/{uuid4()}")
         wrong = await client.get("/tasks/nonsense")
-        with pytest.raises(WebSocketDisconnect) as refused:
-            await client.websocket_connect(f"/tasks/{uuid4()}")
     assert (unknown.status_code, wrong.status_code) == (404, 404)
     assert "there is no record" in unknown.json()["detail"]
-    assert refused.value.code == 4404
+
+
+def test_a_websocket_is_refused_by_guards_and_for_unknown_ids() -> None:
+    app, plugin = app_with(QueueEventConfig(path="/tasks", guards=[only_with_key]))
+    with TestClient(app) as client:
+        handle = client.blocking_portal.call(plugin.service.enqueue, steps)
+        for key, record_id, code in (("wrong", handle.id, 4500), ("wrong", uuid4(), 4500), ("right", uuid4(), 4404)):
+            with (
+                pytest.raises(WebSocketDisconnect) as refused,
+                client.websocket_connect(f"/tasks/{record_id}", headers={"x-key": key}),
+            ):
+                pass
+            assert refused.value.code == code
 
 
 async def test_guards_are_asked_before_anything_is_told() -> None:
@@ -141,22 +164,18 @@ async def test_guards_are_asked_before_anything_is_told() -> None:
         assert (await client.get(path)).status_code == 403
         assert (await client.get(f"/tasks/{uuid4()}")).status_code == 403
         assert (await client.get(path, headers={"x-key": "right"})).status_code == 200
-        with pytest.raises(WebSocketDisconnect) as refused:
-            await client.websocket_connect(path)
-    assert refused.value.code == 4403
 
 
-async def test_a_websocket_gets_the_states_and_is_closed_at_the_end() -> None:
+def test_a_websocket_gets_the_states_and_is_closed_at_the_end() -> None:
     app, plugin = app_with(OPEN)
-    async with AsyncTestClient(app) as client, within():
-        handle = await plugin.service.enqueue(steps)
-        socket = await client.websocket_connect(f"/tasks/{handle.id}")
-        async with socket:
-            first = await socket.receive_json()
-            await plugin.service.run_due()
-            last = await socket.receive_json()
+    with TestClient(app) as client:
+        handle = client.blocking_portal.call(plugin.service.enqueue, steps)
+        with client.websocket_connect(f"/tasks/{handle.id}") as socket:
+            first = socket.receive_json(timeout=20)
+            client.blocking_portal.call(plugin.service.run_due)
+            last = socket.receive_json(timeout=20)
             with pytest.raises(WebSocketDisconnect) as closed:
-                await socket.receive_json()
+                socket.receive_json(timeout=20)
     assert (first["status"], last["status"]) == ("pending", "completed")
     assert closed.value.code == 1000
 
