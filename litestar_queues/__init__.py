@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from litestar_queues.errors import TaskCancelledError as TaskCancelledError
     from litestar_queues.errors import UnknownTaskError as UnknownTaskError
     from litestar_queues.errors import non_retryable as non_retryable
+    from litestar_queues.event_config import QueueEventConfig as QueueEventConfig
     from litestar_queues.events import InMemoryQueueEventSink as InMemoryQueueEventSink
     from litestar_queues.events import QueueEvent as QueueEvent
-    from litestar_queues.events import QueueEventConfig as QueueEventConfig
     from litestar_queues.execution.context import TaskExecutionContext as TaskExecutionContext
     from litestar_queues.execution.context import get_current_task_context as get_current_task_context
     from litestar_queues.execution.context import publish_task_event as publish_task_event
@@ -66,7 +66,8 @@ _ROOMS = {
         "UnknownTaskError",
         "non_retryable",
     ),
-    "events": ("InMemoryQueueEventSink", "QueueEvent", "QueueEventConfig"),
+    "event_config": ("QueueEventConfig",),
+    "events": ("InMemoryQueueEventSink", "QueueEvent"),
     "execution.context": (
         "TaskExecutionContext",
         "get_current_task_context",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from litestar_queues.errors import QueueConfigurationError
-from litestar_queues.events import QueueEventConfig
+from litestar_queues.event_config import QueueEventConfig
 from litestar_queues.settings import SETTINGS, from_environment
 
 if TYPE_CHECKING:

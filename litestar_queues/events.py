@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
-from litestar_queues.errors import QueueConfigurationError
 from litestar_queues.outcomes import Outcome
 from litestar_queues.records import Claim, Rescued
 
@@ -30,7 +29,6 @@ __all__ = (
     "LoopLagged",
     "Pruned",
     "QueueEvent",
-    "QueueEventConfig",
     "QueueEventSink",
     "RecordsFinished",
     "RecordsRescued",
@@ -262,42 +260,3 @@ class InMemoryQueueEventSink:
     def publish(self, event: QueueEvent) -> None:
         """Keep the event."""
         self.events.append(event)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueEventConfig:
-    """Where task events go, and how pages follow tasks.
-
-    Raises:
-        QueueConfigurationError: The path is no path below the root, or nothing guards it.
-    """
-
-    sink: QueueEventSink | None = None
-    """``None``: nowhere, and nothing is built."""
-    path: str | None = None
-    """Path below which a page follows one task by its id, by server-sent events or a WebSocket: ``"/tasks"`` gives
-    ``/tasks/{id}``. ``None``: off. It shows what is stored, so it needs no sink and works over processes."""
-    guards: Sequence[Callable[..., Any]] = ()
-    """Litestar guards, asked before each stream; they find the id in ``connection.path_params["task_id"]``."""
-    allow_unguarded: bool = False
-    """Let everybody follow who knows an id."""
-    show_results: bool = False
-    """Tell followers the result and the error too, which may hold what is not for everybody."""
-
-    def __post_init__(self) -> None:
-        if self.path is None:
-            return
-        if not self.path.startswith("/") or not self.path.strip("/") or "//" in self.path or "{" in self.path:
-            msg = f"QueueEventConfig.path={self.path!r} is not accepted: use one such as '/tasks', without parameters"
-            raise QueueConfigurationError(msg)
-        if not self.guards and not self.allow_unguarded:
-            msg = (
-                "QueueEventConfig.guards is empty, so everybody who knows an id could follow its task: "
-                "name a guard, or set allow_unguarded=True where that is meant"
-            )
-            raise QueueConfigurationError(msg)
-
-    @property
-    def enabled(self) -> bool:
-        """Whether there is a sink."""
-        return self.sink is not None

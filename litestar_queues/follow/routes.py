@@ -16,7 +16,7 @@ from litestar_queues.errors import BackendUnavailableError
 from litestar_queues.follow.followers import Followers, State, TooManyFollowersError
 
 if TYPE_CHECKING:
-    from litestar_queues.events import QueueEventConfig
+    from litestar_queues.event_config import QueueEventConfig
 
 __all__ = ("follow_router",)
 

@@ -19,7 +19,8 @@ from litestar_queues.backends.memory import MemoryBackend
 from litestar_queues.background import QueuedBackgroundTask
 from litestar_queues.config import QueueConfig
 from litestar_queues.errors import BackendUnavailableError, QueueConfigurationError
-from litestar_queues.events import InMemoryQueueEventSink, QueueEventConfig, WorkerStopped
+from litestar_queues.event_config import QueueEventConfig
+from litestar_queues.events import InMemoryQueueEventSink, WorkerStopped
 from litestar_queues.plugin import QueuePlugin
 from litestar_queues.registry import TaskRegistry, task
 from litestar_queues.service import QueueService

@@ -9,12 +9,12 @@ from uuid import UUID
 import pytest
 
 from litestar_queues import events
+from litestar_queues.event_config import QueueEventConfig
 from litestar_queues.events import (
     EngineEvent,
     EventBus,
     InMemoryQueueEventSink,
     QueueEvent,
-    QueueEventConfig,
     RecordsFinished,
     Run,
 )

@@ -12,7 +12,7 @@ import pytest
 from litestar_queues.config import ENV_PREFIX, QueueConfig
 from litestar_queues.dashboard import DashboardConfig
 from litestar_queues.errors import QueueConfigurationError
-from litestar_queues.events import QueueEventConfig
+from litestar_queues.event_config import QueueEventConfig
 from litestar_queues.settings import SETTINGS, import_attribute
 
 NAMES = [item.name for item in fields(QueueConfig)]
@@ -58,6 +58,9 @@ FROM_ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "health_port": ("9000", 9000),
     "health_file": ("/run/health.json", "/run/health.json"),
     "event_config": ("queue_settings:events", QueueEventConfig()),
+    "correlation_header": ("X-Amzn-Trace-Id", "X-Amzn-Trace-Id"),
+    "tracing": ("on", True),
+    "log_format": ("json", "json"),
     "dashboard": ("queue_settings:dashboard", DASHBOARD),
 }
 
@@ -98,6 +101,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "health_port": (-1, 65_536, "9000"),
     "health_file": ("", 5),
     "event_config": ("log", None),
+    "correlation_header": ("", "two words", "a:b", "Ä", 5),
+    "tracing": ("on", None, 1),
+    "log_format": ("JSON", "", None),
     "dashboard": ("/queues", True),
 }
 
@@ -151,6 +157,10 @@ def test_every_wrong_value_is_refused_by_the_name_of_its_field(name: str, value:
         ("task_dependency_resolver", "queue_settings:missing"),
         ("task_dependency_resolver", "no_such_module:resolve"),
         ("event_config", "queue_settings:resolve"),
+        ("correlation_header", "X-Request-ID:"),
+        ("tracing", "otel"),
+        ("tracing", "queue_settings:resolve"),
+        ("log_format", "xml"),
         ("dashboard", "queue_settings:resolve"),
     ],
 )
