@@ -9,13 +9,13 @@ from uuid import UUID
 
 import pytest
 
+from litestar_queues.event_config import QueueEventConfig
 from litestar_queues.events import (
     EngineEvent,
     EventBus,
     InMemoryQueueEventSink,
     LoopLagged,
     QueueEvent,
-    QueueEventConfig,
     QueueEventSink,
 )
 
