@@ -186,8 +186,9 @@ async def test_metadata_that_is_no_context_is_passed_over() -> None:
         task = shop.task(noop)
         for value in odd:
             await shop.service.enqueue(task, metadata={"traceparent": value, "tracestate": value})
-        traced = QueueService(QueueConfig(tracing=spans.provider), backend=shop.backend, registry=shop.service.registry)
-        assert await traced.run_due() == len(odd)
+        config = QueueConfig(tracing=spans.provider)
+        async with QueueService(config, backend=shop.backend, registry=shop.service.registry) as traced:
+            assert await traced.run_due() == len(odd)
     assert [parent_of(run) for run in spans.all("run default")] == [None] * len(odd)
 
 
