@@ -9,7 +9,7 @@
     :row: W4
     ```
 
-The second reads the row whose first cell is `W4`, the last of several, and takes its columns from `ours` up to `target`.
+The second reads the row whose first cell is `W4`, the last of several, from the column `ours` up to the targets.
 """
 
 from __future__ import annotations
