@@ -11,7 +11,7 @@ RUN := $(VENV)/bin/
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-model browser pictures lint bench load soak soak-faults docs site manifests e2e tools package lock clean
+.PHONY: help demo test test-faults test-model fuzz audit sbom browser pictures lint bench load soak soak-faults docs site manifests e2e tools package lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,15 @@ browser: $(VENV)/.browser ## use and inspect the dashboard in Chromium, which ha
 pictures: $(VENV)/.browser ## photograph the dashboard for docs/images
 	@mkdir -p docs/images
 	@IMAGES=docs/images $(RUN)python -m pytest -m browser -k pictures tests/browser
+
+fuzz: $(READY) ## feed every parser of outside input for two minutes (ARGS="--seconds 600 --seed 7")
+	@$(RUN)python -m tests.security.fuzz $(ARGS)
+
+audit: ## compare the pinned packages with the known vulnerabilities (needs the network)
+	@PYTHON="$(or $(PYTHON),python3)" sh .ci/audit
+
+sbom: package ## write what the wheel brings along to build/sbom.cdx.json, as CycloneDX has it
+	@PYTHON="$(or $(PYTHON),python3)" sh .ci/audit --sbom build/sbom.cdx.json
 
 lint: $(READY) ## check style, types and import contracts
 	@$(RUN)ruff check
@@ -96,5 +105,5 @@ lock: ## pin the newest development packages in .ci/requirements.txt (needs uv)
 	@mv .ci/requirements.new .ci/requirements.txt
 
 clean: ## delete the environment, caches and built files
-	@rm -rf $(VENV) $(E2E) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
+	@rm -rf $(VENV) $(E2E) .venv-audit dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

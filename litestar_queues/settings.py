@@ -59,7 +59,7 @@ def import_attribute(path: str) -> Any:
         ValueError: The text has another form, or names nothing that can be imported.
     """
     module, colon, attribute = path.partition(":")
-    if not colon or not module or not attribute:
+    if not colon or not attribute or not module or module.startswith("."):
         msg = f"{path!r} is not of the form module:attribute"
         raise ValueError(msg)
     try:

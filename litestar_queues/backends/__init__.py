@@ -138,11 +138,15 @@ def _find_config(key: str, app_configs: Sequence[Any]) -> Any:
 
 
 def _path_of_url(text: str) -> Path:
-    url = urlsplit(text)
+    remedy = "a SQLite URL is sqlite:/// and a path, with a fourth slash for an absolute one"
+    try:
+        url = urlsplit(text)
+    except ValueError:  # such as sqlite://[
+        raise _refused("sqlite:...", remedy) from None
     path = unquote(url.path.removeprefix("/"))
     odd = url.netloc or url.query or url.fragment or not text.startswith("sqlite:///")
     if odd or not path or path.startswith(":"):
-        raise _refused(repr(text), "a SQLite URL is sqlite:/// and a path, with a fourth slash for an absolute one")
+        raise _refused("sqlite:..." if "@" in text else repr(text), remedy)
     return Path(path)
 
 
