@@ -32,7 +32,7 @@ class QueueConfig:
         QueueConfigurationError: A value is wrong; the message names the field and what it accepts.
     """
 
-    queue_backend: Any = None
+    queue_backend: Any = field(default=None, repr=False)  # a URL may hold a password
     """``"memory"``, ``"sqlite"``, a URL (``sqlite:///path/to/file.db``, ``postgresql://user@host/database``), or a
     sqlspec config of a SQLite, asyncpg or psycopg adapter. ``None``: the app's own sqlspec config where it has such a
     one, else the file ``queue.db``. ``"sqlspec:KEY"``: that of the app's sqlspec configs whose ``bind_key`` it is."""

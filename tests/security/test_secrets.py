@@ -31,22 +31,24 @@ logging.basicConfig(level=logging.DEBUG)
 app = Litestar(plugins=[QueuePlugin()])
 """
 QUESTIONS = [
-    "status", "status --json", "scheduler-health", "migrate --check", "migrate --sql", "list", "list --json",
-    "workers", "workers --json", "schedules", "enqueue fail", "enqueue nothing", "show 1", "pause mail", "resume mail",
-    "purge --yes", "status --nonsense",
+    "status --json", "migrate --sql", "list --json", "workers", "schedules", "enqueue fail", "enqueue nothing", "show 1",
 ]  # fmt: skip
 FAILING = {
     "no such host": ("?host=", "?host=/nowhere"),
     "no such database": ("/postgres?", "/nowhere?"),
     "no such user": ("//postgres:", "//nobody:"),
-    "no such driver": ("+DRIVER", "+nothing"),
+    "no such driver": ("postgresql+", "postgresql+no-"),
     "no such port": ("@/", "@[/"),
 }
 
 
-@pytest.fixture(params=["asyncpg", "psycopg"])
-def url(request: pytest.FixtureRequest, postgres_server: Server) -> str:
-    return postgres_server.url(request.param).replace("//postgres@", f"//postgres:{PASSWORD}@")
+def address(server: Server, driver: str) -> str:
+    return server.url(driver).replace("//postgres@", f"//postgres:{PASSWORD}@")
+
+
+@pytest.fixture
+def url(postgres_server: Server) -> str:
+    return address(postgres_server, "asyncpg")
 
 
 @pytest.fixture
@@ -96,17 +98,18 @@ def test_no_command_no_port_and_no_process_list_tells_the_password(site: Site) -
 @pytest.mark.parametrize("wrong", FAILING)
 def test_no_failure_tells_the_password(site: Site, url: str, wrong: str) -> None:
     before, after = FAILING[wrong]
-    before = before.replace("DRIVER", url.partition("+")[2].partition(":")[0])
     assert before in url
     site.set(queue_backend=url.replace(before, after))
-    processes = [site.queues(*words.split()) for words in ("status", "run", "migrate")]
+    processes = [site.queues(*words.split()) for words in ("status", "run")]
     for process in processes:
         assert process.ends() == 1
         assert "Traceback" not in process.err
     tell_nothing(*processes)
 
 
-async def test_no_value_of_ours_shows_the_password_and_no_traceback(url: str, postgres_server: Server) -> None:
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_no_value_of_ours_shows_the_password_and_no_traceback(postgres_server: Server, driver: str) -> None:
+    url = address(postgres_server, driver)
     for wrong in (url, *(url.replace(*change) for change in FAILING.values())):
         config = QueueConfig(queue_backend=wrong, postgres_prefix=postgres_server.new_prefix())
         shown = [repr(config), str(config)]
