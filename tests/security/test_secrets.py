@@ -31,7 +31,7 @@ logging.basicConfig(level=logging.DEBUG)
 app = Litestar(plugins=[QueuePlugin()])
 """
 QUESTIONS = [
-    "status --json", "migrate --sql", "list --json", "workers", "schedules", "enqueue fail", "enqueue nothing", "show 1",
+    "status --json", "migrate --sql", "list --json", "workers", "schedules", "enqueue fail", "enqueue nope", "show 1",
 ]  # fmt: skip
 FAILING = {
     "no such host": ("?host=", "?host=/nowhere"),
