@@ -27,8 +27,8 @@ from litestar_queues import QueuePlugin, get_task_registry
 async def fail():
     raise ValueError("no luck")
 
-logging.basicConfig(level=logging.DEBUG)
 app = Litestar(plugins=[QueuePlugin()])
+logging.getLogger().setLevel(logging.DEBUG)  # Litestar has set it to INFO
 """
 QUESTIONS = [
     "status --json", "migrate --sql", "list --json", "workers", "schedules", "enqueue fail", "enqueue nope", "show 1",
