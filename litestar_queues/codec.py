@@ -13,6 +13,7 @@ from litestar_queues.errors import InvalidArgumentError, PayloadTooLargeError
 
 __all__ = (
     "decode_json",
+    "decode_object",
     "decode_payload",
     "encode_canonical",
     "encode_object",
@@ -121,6 +122,15 @@ def decode_payload(data: bytes) -> tuple[list[Any], dict[str, Any]]:
 def decode_json(data: bytes | None) -> Any:
     """Decode any JSON; ``None`` for ``None``."""
     return None if data is None else _decode(data)
+
+
+def decode_object(data: bytes | None) -> Mapping[str, Any]:
+    """Decode a JSON object; where there is none, or something else that was not written by us, an empty one."""
+    try:
+        found = decode_json(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _plain(value: Any) -> Any:

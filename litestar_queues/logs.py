@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from typing import Any, assert_never
 
 from litestar_queues import events
+from litestar_queues.codec import decode_object
 from litestar_queues.correlation import CORRELATION_KEY
 from litestar_queues.events import EngineEvent, Run
 from litestar_queues.outcomes import Cancelled, Completed, Failed, Released, Retried, Snoozed
@@ -163,12 +163,9 @@ def _fields(run: Run) -> dict[str, Any]:
 
 def _carried(metadata: bytes) -> dict[str, str]:
     """What is searched for in logs; the trace is that of the enqueue, in which a first run is, too."""
-    try:
-        read = json.loads(metadata)
-        trace_id = read["traceparent"].split("-")[1] if "traceparent" in read else None
-        found = {"correlation_id": read.get(CORRELATION_KEY), "trace_id": trace_id}
-    except (ValueError, AttributeError, IndexError, TypeError):  # the caller's own metadata may be anything
-        return {}
+    read = decode_object(metadata)
+    parts = str(read.get("traceparent", "")).split("-")
+    found = {"correlation_id": read.get(CORRELATION_KEY), "trace_id": parts[1] if len(parts) > 1 else None}
     return {name: value for name, value in found.items() if isinstance(value, str)}
 
 

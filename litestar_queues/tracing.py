@@ -7,10 +7,10 @@ retries, records of a batch and those of a schedule begin traces of their own, w
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from litestar_queues.codec import decode_json, extend_object
+from litestar_queues.codec import decode_object, extend_object
 from litestar_queues.correlation import CORRELATION_KEY
 from litestar_queues.errors import MissingDependencyError
 from litestar_queues.outcomes import Cancelled, Failed, Outcome, Retried, Snoozed
@@ -140,7 +140,7 @@ def _carry(records: Sequence[NewRecord]) -> Sequence[NewRecord]:
 
 def _origin(claim: Claim) -> tuple[Context | None, Sequence[Link]]:
     """The context in which the record was enqueued: as the parent of this run, or else as a link."""
-    metadata = _read(claim.metadata)
+    metadata = decode_object(claim.metadata)
     carrier = {name: value for name, value in metadata.items() if name in _W3C.fields and isinstance(value, str)}
     context = _W3C.extract(carrier, Context())
     span_context = get_current_span(context).get_span_context()
@@ -161,14 +161,10 @@ def _attributes(operation: str, kind: str, queue: str | None) -> dict[str, Any]:
 
 def _about(task: str, metadata: bytes | None) -> dict[str, Any]:
     attributes = {"litestar_queues.task": task}
-    correlation_id = _read(metadata).get(CORRELATION_KEY)
+    correlation_id = decode_object(metadata).get(CORRELATION_KEY)
     if isinstance(correlation_id, str):
         attributes["messaging.message.conversation_id"] = correlation_id
     return attributes
-
-
-def _read(metadata: bytes | None) -> Mapping[str, Any]:
-    return decode_json(metadata) or {}
 
 
 def _tell_outcome(span: Span, outcome: Outcome) -> None:

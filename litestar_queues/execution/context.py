@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any, Literal
 from uuid import UUID
 
-from litestar_queues.codec import decode_json, encode_object
+from litestar_queues.codec import decode_json, decode_object, encode_object
 from litestar_queues.correlation import CORRELATION_KEY, is_correlation_id
 from litestar_queues.errors import QueueError, TaskCancelledError
 from litestar_queues.events import QueueEvent
@@ -94,7 +94,7 @@ class TaskExecutionContext:
         """What the record has in common with the request or task that enqueued it; ``None`` where nothing was given."""
         if self._claim.metadata is None:
             return None
-        value = self.metadata.get(CORRELATION_KEY)
+        value = decode_object(self._claim.metadata).get(CORRELATION_KEY)
         return value if is_correlation_id(value) else None
 
     @property
