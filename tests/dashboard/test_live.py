@@ -47,9 +47,9 @@ class Looking:
 
 
 @pytest.fixture
-async def looking() -> Looking:
-    service = QueueService(backend=MemoryBackend())
-    return Looking(await Eyes(service).look())
+async def looking() -> AsyncIterator[Looking]:
+    async with QueueService(backend=MemoryBackend()) as service:
+        yield Looking(await Eyes(service).look())
 
 
 @pytest.fixture

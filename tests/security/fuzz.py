@@ -24,10 +24,11 @@ def main() -> int:
     given = options.parse_args()
     end, seed, rounds = time.monotonic() + given.seconds, given.seed, 0
     while rounds == 0 or time.monotonic() < end:
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:randomly", "--timeout", "600", str(TESTS)]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:randomly", "--timeout", "600"]
         print(f"seed {seed}", flush=True)
         environment = os.environ | {"FUZZ_EXAMPLES": str(given.examples)}
-        if code := subprocess.run([*command, f"--hypothesis-seed={seed}"], env=environment, check=False).returncode:
+        command += ["--hypothesis-profile", "deep", f"--hypothesis-seed={seed}", str(TESTS)]
+        if code := subprocess.run(command, env=environment, check=False).returncode:
             print(f"to see it again: make fuzz ARGS='--seed {seed} --seconds 1'")
             return code
         seed, rounds = seed + 1, rounds + 1

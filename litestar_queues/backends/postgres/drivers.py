@@ -148,7 +148,8 @@ def _readable(url: str) -> bool:
     hosts = parts.netloc.rpartition("@")[2].split(",")
     found = [_HOST.fullmatch(host) for host in hosts]
     ports_fit = all(one is not None and int(one[1] or 0) <= _HIGHEST_PORT for one in found)
-    return ports_fit and "@" not in f"{parts.path}{parts.fragment}"
+    # an @ behind the host: the password holds a bare / or ?, and its rest would be told as a name of a database
+    return ports_fit and "@" not in f"{parts.path}{parts.query}{parts.fragment}"
 
 
 def _installed_driver() -> str:
