@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from litestar_queues.background import QueuedBackgroundTask as QueuedBackgroundTask
+    from litestar_queues.channels import ChannelsQueueEventSink as ChannelsQueueEventSink
     from litestar_queues.config import QueueConfig as QueueConfig
     from litestar_queues.correlation import bind_correlation_id as bind_correlation_id
     from litestar_queues.correlation import get_correlation_id as get_correlation_id
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "background": ("QueuedBackgroundTask",),
+    "channels": ("ChannelsQueueEventSink",),
     "config": ("QueueConfig",),
     "correlation": ("bind_correlation_id", "get_correlation_id"),
     "discovery": ("discover_tasks", "load_task_modules"),
