@@ -53,7 +53,8 @@ nitpick_ignore_regex = [
     # the standard library, and libraries whose sites are not asked while this one is built
     ("py:.*", r"(asyncio|collections|contextlib|dataclasses|datetime|enum|logging|os|pathlib|types|typing|uuid)\..*"),
     ("py:.*", r"(asyncpg|click|litestar|prometheus_client|sqlspec)\..*"),
-    ("py:class", r"(Any|ChannelsPlugin|Callable|Awaitable|Iterator|Mapping|Sequence|Self|datetime|timedelta|UUID|TracebackType)"),
+    ("py:class", r"(Any|Callable|Awaitable|Iterator|Mapping|Sequence|Self|datetime|timedelta|UUID|TracebackType)"),
+    ("py:class", "ChannelsPlugin"),
     # type variables, and the options of a task as a type checker sees them: TaskOptions and ScheduleConfig tell them
     ("py:class", r"(.*\.)?(P|R|P\.args|P\.kwargs|TaskKeywords|TaskOverrides)"),
     # inner parts that a signature names and that nobody builds by hand

@@ -39,14 +39,14 @@ async def test_the_next_claim_is_under_way_before_what_was_claimed_runs(
     task = Task(run, name="run")
     registry.register(task)
     config = QueueConfig(worker_queues=("busy",), worker_max_concurrency=10, initialize_schedules=False)
-    service = QueueService(config, backend=backend, registry=registry)
-    await service.enqueue_many([EnqueueSpec(task, queue="busy")] * 20)
-    worker = Worker(service)
-    working = asyncio.create_task(worker.start())
-    async with asyncio.timeout(20):
-        await ended.wait()
-    worker.stop()
-    await working
+    async with QueueService(config, backend=backend, registry=registry) as service:
+        await service.enqueue_many([EnqueueSpec(task, queue="busy")] * 20)
+        worker = Worker(service)
+        working = asyncio.create_task(worker.start())
+        async with asyncio.timeout(20):
+            await ended.wait()
+        worker.stop()
+        await working
     # the canary's claim may come between the first two
     story = " ".join(seen)
     assert "asked asked" in story[: story.rindex("ran")], story
