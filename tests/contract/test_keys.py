@@ -178,3 +178,14 @@ async def test_a_record_within_its_own_window_can_be_retried(backend: QueueBacke
     clock.advance(90)
     assert (await get(backend, failed)).key == "k"
     assert not await is_free(backend)
+
+
+async def test_who_holds_a_key_goes_before_a_record_of_an_earlier_try_that_has_ended(backend: QueueBackend) -> None:
+    first = make_record(key="k")
+    await backend.enqueue_many([first])
+    assert await backend.enqueue_many([first]) == [Enqueued(first.id, created=True)]  # the answer was lost
+    await backend.cancel_many([first.id])
+    assert await backend.enqueue_many([first]) == [Enqueued(first.id, created=True)]
+    holder, third = make_record(key="k"), make_record(key="k")
+    await backend.enqueue_many([holder])
+    assert await backend.enqueue_many([first, third]) == [Enqueued(holder.id, created=False)] * 2

@@ -138,7 +138,7 @@ async def _insert_keyed(
             return holders
         keys, ids = [record.key for record in left], [record.id for record in left]
         rows = await connection.run(sql["find_holders"], now, keys, ids)
-        found = {row[0]: row[1] for row in rows} | {row[0]: row[1] for row in rows if row[1] in ids}
+        found = {row[0]: row[1] for row in rows}
         holders |= {
             record.id: found[record.key] for record in left if record.key in found and found[record.key] != record.id
         }

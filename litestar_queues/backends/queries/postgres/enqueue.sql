@@ -114,10 +114,12 @@ where lq_live.id = any($2::uuid[]) and lq_done.key = lq_live.key
     and lq_done.unique_until > coalesce($1::timestamptz, now())
 returning lq_live.id
 
--- The records that hold keys: live ones, and ended ones within their window; and records of $3 that were made before.
+-- The records that hold keys, the one that counts last: a live one, else an ended one within its window, else one of $3,
+-- which an earlier try has made and which has ended since.
 -- name: find_holders
-select key, id from lq_live where key = any($2::text[])
+select key, id, 1 as place from lq_done where id = any($3::uuid[])
 union all
-select key, id from lq_done where key = any($2::text[]) and unique_until > coalesce($1::timestamptz, now())
+select key, id, 2 from lq_done where key = any($2::text[]) and unique_until > coalesce($1::timestamptz, now())
 union all
-select key, id from lq_done where id = any($3::uuid[])
+select key, id, 3 from lq_live where key = any($2::text[])
+order by place
