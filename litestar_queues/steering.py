@@ -44,10 +44,15 @@ class Steering(ABC):
         await self.open()
         return await self.backend.get_many(task_ids)
 
-    async def list_tasks(self, **filters: Any) -> Sequence[QueuedTaskRecord]:
-        """A page of records, newest first; filters are the fields of :class:`~litestar_queues.records.RecordFilter`."""
+    async def list_tasks(self, *, status: TaskStatus | str | None = None, **filters: Any) -> Sequence[QueuedTaskRecord]:
+        """A page of records, newest first; filters are the fields of :class:`~litestar_queues.records.RecordFilter`.
+
+        Raises:
+            InvalidArgumentError: There is no such state.
+        """
+        wanted = RecordFilter(status=None if status is None else _state(status), **filters)
         await self.open()
-        return await self.backend.list_records(RecordFilter(**filters))
+        return await self.backend.list_records(wanted)
 
     async def cancel_task(self, task_id: UUID | str, *, include_running: bool = False) -> bool:
         """Cancel a waiting record at once; with ``include_running`` ask the worker that runs it to stop.
@@ -164,6 +169,14 @@ class Steering(ABC):
         """What ended in each minute of the last so many seconds in each queue, oldest first; kept for a day."""
         await self.open()
         return await self.backend.list_tallies(seconds=seconds)
+
+
+def _state(status: TaskStatus | str) -> TaskStatus:
+    try:
+        return TaskStatus(status)
+    except ValueError:
+        msg = f"status={status!r} is no state of a record: use one of {', '.join(TaskStatus)}"
+        raise InvalidArgumentError(msg) from None
 
 
 def _terminal(status: TaskStatus | str) -> TaskStatus:

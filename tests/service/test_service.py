@@ -171,6 +171,9 @@ async def test_lists_are_filtered_and_paged_newest_first() -> None:
         assert [record.id for record in await shop.service.list_tasks(queue="a", limit=1)] == [ids[2]]
         assert [record.id for record in await shop.service.list_tasks(queue="a", before=ids[2])] == [ids[0]]
         assert await shop.service.list_tasks(status=TaskStatus.FAILED) == []
+        assert await shop.service.list_tasks(status="pending") == every
+        with pytest.raises(InvalidArgumentError, match="status='done' is no state of a record: use one of pending, "):
+            await shop.service.list_tasks(status="done")
 
 
 async def test_a_waiting_record_is_cancelled_and_can_be_tried_again() -> None:
