@@ -50,6 +50,7 @@ class Day:
         self.shop.task(self._letter, name="letter")
         self.shop.task(lambda: None, name="tick", schedule={"interval": 3_600})
         self.handles: list[TaskResult] = []
+        self.all_posted = False
 
     @staticmethod
     def clock_ahead() -> FakeClock:
@@ -81,6 +82,7 @@ class Day:
                     continue
                 break
             self.handles.append(handle)
+        self.all_posted = True
 
     async def records(self) -> list[QueuedTaskRecord]:
         return [record for record in await self.shop.service.list_tasks() if record.task_name == "letter"]
@@ -89,6 +91,8 @@ class Day:
         return next(iter(await self.shop.service.list_tasks(task="tick")), None)
 
     async def is_over(self) -> bool:
+        if not self.all_posted:  # what is there may have ended before the next letter comes
+            return False
         tick = await self.tick()
         return tick is not None and tick.is_terminal and all(record.is_terminal for record in await self.records())
 
