@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from litestar_queues.errors import QueueConfigurationError
 from litestar_queues.events import QueueEventSink
+from litestar_queues.mounts import check_mount
 
 __all__ = ("QueueEventConfig",)
 
@@ -33,17 +33,12 @@ class QueueEventConfig:
     """Tell followers the result and the error too, which may hold what is not for everybody."""
 
     def __post_init__(self) -> None:
-        if self.path is None:
-            return
-        if not self.path.startswith("/") or not self.path.strip("/") or "//" in self.path or "{" in self.path:
-            msg = f"QueueEventConfig.path={self.path!r} is not accepted: use one such as '/tasks', without parameters"
-            raise QueueConfigurationError(msg)
-        if not self.guards and not self.allow_unguarded:
-            msg = (
-                "QueueEventConfig.guards is empty, so everybody who knows an id could follow its task: "
-                "name a guard, or set allow_unguarded=True where that is meant"
-            )
-            raise QueueConfigurationError(msg)
+        if self.path is not None:
+            check_mount(
+                "QueueEventConfig", self.path, self.guards, allow_unguarded=self.allow_unguarded, example="/tasks",
+                danger="everybody who knows an id could follow its task: "
+                "name a guard, or set allow_unguarded=True where that is meant",
+            )  # fmt: skip
 
     @property
     def enabled(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar_queues.errors import QueueConfigurationError
+from litestar_queues.mounts import check_mount
 
 __all__ = ("DashboardConfig",)
 
@@ -36,15 +37,11 @@ class DashboardConfig:
     last reload."""
 
     def __post_init__(self) -> None:
-        if not self.path.startswith("/") or not self.path.strip("/") or "//" in self.path or "{" in self.path:
-            msg = f"DashboardConfig.path={self.path!r} is not accepted: use one such as '/queues', without parameters"
-            raise QueueConfigurationError(msg)
-        if not self.guards and not self.allow_unguarded:
-            msg = (
-                "DashboardConfig.guards is empty, so everybody could see the queues: "
-                "name a guard, or set allow_unguarded=True where something before the app decides who gets in"
-            )
-            raise QueueConfigurationError(msg)
+        check_mount(
+            "DashboardConfig", self.path, self.guards, allow_unguarded=self.allow_unguarded, example="/queues",
+            danger="everybody could see the queues: "
+            "name a guard, or set allow_unguarded=True where something before the app decides who gets in",
+        )  # fmt: skip
         for name, least in (("live_interval", 0.1), ("most_watchers", 1)):
             value = getattr(self, name)
             if not value >= least:  # NaN is not either
