@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ("one_line",)
+__all__ = ("escaped", "one_line")
 
 _LONGEST = 4_000
 
 
 def one_line(text: str) -> str:
-    """The text with all that is not printable written as an escape, and cut where it is very long."""
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]} ..."
+    """The text as :func:`escaped` gives it, and cut where it is very long."""
+    return escaped(f"{text[:_LONGEST]} ..." if len(text) > _LONGEST else text)
+
+
+def escaped(text: str) -> str:
+    """The text with all that is not printable written as an escape."""
     if text.isprintable():  # as a rule
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

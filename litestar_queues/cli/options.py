@@ -38,7 +38,6 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _UNITS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
 _LONGEST: Final = 36_525 * 86_400.0
-_LONGEST_NAME: Final = 255
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # older click has it plain
@@ -68,9 +67,11 @@ class Name(click.ParamType):  # type: ignore[type-arg]  # older click has it pla
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Refuse what no task, queue or key can be called."""
+        from litestar_queues.options import LONGEST_NAME, is_name
+
         text = str(value)
-        if not text or len(text) > _LONGEST_NAME or not text.isprintable():
-            self.fail(f"{text!r} is no name: use a printable one of 1 to {_LONGEST_NAME} characters", param, ctx)
+        if not is_name(text):
+            self.fail(f"{text!r} is no name: use a printable one of 1 to {LONGEST_NAME} characters", param, ctx)
         return text
 
     def shell_complete(self, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from litestar_queues.texts import escaped
+
 __all__ = ("duration", "moment", "plain", "plain_lines", "shortened", "since", "table", "to_json")
 
 _PASSWORD_OF_URL = re.compile(r"""(://[^/\s:@"'<>\\]*:)[^/\s"'<>\\]*@""")
@@ -18,8 +20,7 @@ _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 def plain(text: object) -> str:
     """The text in one line, with what could move the cursor or reorder letters written as an escape."""
-    shown = "".join(one if one.isprintable() else _escape(one) for one in str(text))
-    return _without_passwords(shown)
+    return _without_passwords(escaped(str(text)))
 
 
 def plain_lines(text: str) -> list[str]:
@@ -76,10 +77,6 @@ def duration(seconds: float | None) -> str:
         if seconds >= length:
             return f"{seconds / length:.1f} {unit}"
     return f"{max(0.0, seconds):.1f} s"
-
-
-def _escape(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")
 
 
 def _without_passwords(text: str) -> str:
