@@ -16,7 +16,7 @@ from zlib import crc32
 from litestar_queues.codec import encode_object
 from litestar_queues.errors import BackendError, QueueError
 from litestar_queues.records import QueuedTaskRecord
-from litestar_queues.rooms import pause_after
+from litestar_queues.rooms import pause_after, sleep_until_set
 from litestar_queues.signals import server_is_leaving
 
 __all__ = ("Followers", "State", "TooManyFollowersError")
@@ -123,7 +123,9 @@ class Followers:
                 if followed.state is not None and followed.state.version != state.version:
                     state = followed.state
                     yield state
-                elif not await _within(changed, min(beat, left)):
+                    continue
+                await sleep_until_set(changed, min(beat, left))
+                if not changed.is_set():
                     yield None
                 elif followed.state is None:  # pruned meanwhile
                     return
@@ -185,12 +187,3 @@ class Followers:
             told |= {"result": record.result, "error": record.error}
         data = encode_object(told, what="the state", max_bytes=_LIMIT)
         return State(f"{crc32(data):08x}", data.decode(), str(record.status), record.is_terminal)
-
-
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
