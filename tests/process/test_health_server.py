@@ -12,6 +12,7 @@ import pytest
 
 from litestar_queues import QueueConfig, QueueConfigurationError, QueueService, Worker, health
 from litestar_queues.registry import TaskRegistry
+from tests.raw_http import ask
 
 
 @asynccontextmanager
@@ -23,20 +24,6 @@ async def serving(**settings: Any) -> AsyncIterator[int]:
     ):
         assert port is not None
         yield port
-
-
-async def ask(port: int, request: bytes) -> tuple[str, str]:
-    """Send a request; gives the status line and the body, both empty where the server just hangs up."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(request)
-        answer = await reader.read()
-    except ConnectionError:
-        answer = b""
-    finally:
-        writer.close()
-    head, _, body = answer.decode().partition("\r\n\r\n")
-    return head.partition("\r\n")[0], body.strip()
 
 
 async def test_each_path_answers_for_its_check() -> None:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from litestar_queues.plain_http import Answer, PlainServer, Request
+from tests.raw_http import ask
 from tests.worker.harness import until_found
 
 OK = "HTTP/1.0 200 OK"
@@ -35,22 +36,6 @@ async def serving(host: str = "127.0.0.1", **options: Any) -> AsyncIterator[tupl
     server = PlainServer(echo, usage="send GET", **options)
     async with asyncio.timeout(20), server.serve(host, 0) as port:
         yield server, port
-
-
-async def ask(port: int, *parts: bytes, host: str = "127.0.0.1") -> tuple[str, str]:
-    """Send the parts one by one; gives the status line and the body, both empty where the server just hangs up."""
-    reader, writer = await asyncio.open_connection(host, port)
-    try:
-        for part in parts:
-            writer.write(part)
-            await asyncio.sleep(0.01)
-        answer = await reader.read()
-    except ConnectionError:
-        answer = b""
-    finally:
-        writer.close()
-    head, _, body = answer.decode().partition("\r\n\r\n")
-    return head.partition("\r\n")[0], body.strip()
 
 
 async def until_left(server: PlainServer) -> None:
