@@ -101,6 +101,10 @@ class QueuePlugin(InitPlugin, CLIPlugin):
         except BackendUnavailableError as error:  # the app serves without; each call tries again
             if not self.in_worker_process:
                 logger.warning("the queue is not available yet: %s", error)
+        if self.config.dashboard is not None and not self.in_worker_process:
+            from litestar_queues.dashboard.render import compile_templates
+
+            compile_templates()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(service.close)
             if self._wants_worker(service):

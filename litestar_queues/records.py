@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,6 +23,7 @@ __all__ = (
     "QueueStatistics",
     "QueuedTaskRecord",
     "RecordFilter",
+    "RecordPage",
     "Renewal",
     "Rescued",
 )
@@ -235,6 +236,22 @@ class RecordFilter:
         if self.created_before is not None:
             upper = min(upper, first_id_at(self.created_before))
         return lower, upper
+
+    def reaching(self, last: UUID) -> RecordFilter:
+        """The same, of no record that comes behind this one."""
+        if self.oldest_first:
+            return replace(self, before=UUID(int=last.int + 1))
+        return replace(self, after=UUID(int=last.int - 1))
+
+
+class RecordPage(NamedTuple):
+    """A page of records that was read within bounds."""
+
+    records: Sequence[QueuedTaskRecord]
+    next: UUID | None
+    """Where the next page begins: its ``before``, or its ``after`` where the oldest come first; ``None``: nowhere."""
+    cut_short: bool
+    """Whether the page is not full because so many records were looked at; further ones may fit."""
 
 
 class QueueDepth(NamedTuple):

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.fleet import QueuePause, Tally, WorkerRow
-from litestar_queues.records import QueueDepth, QueuedTaskRecord, QueueStatistics, RecordFilter
+from litestar_queues.records import QueueDepth, QueuedTaskRecord, QueueStatistics, RecordFilter, RecordPage
 from litestar_queues.status import TERMINAL, TaskStatus
 from litestar_queues.ticks import ScheduleRow
 
 if TYPE_CHECKING:
     from litestar_queues.backends.base import QueueBackend
 
-__all__ = ("Steering",)
+__all__ = ("MOST_LOOKED_AT", "Steering")
+
+MOST_LOOKED_AT: Final = 20_000
+"""Records that one page looks at, to stay below a tenth of a second."""
 
 _PURGE_BATCH = 1_000
 
@@ -47,12 +51,27 @@ class Steering(ABC):
     async def list_tasks(self, *, status: TaskStatus | str | None = None, **filters: Any) -> Sequence[QueuedTaskRecord]:
         """A page of records, newest first; filters are the fields of :class:`~litestar_queues.records.RecordFilter`.
 
+        It goes through as many records as it takes to find a page full of those that fit; :meth:`read_page` does not.
+
         Raises:
             InvalidArgumentError: There is no such state.
         """
         wanted = RecordFilter(status=None if status is None else _state(status), **filters)
         await self.open()
         return await self.backend.list_records(wanted)
+
+    async def read_page(self, which: RecordFilter) -> RecordPage:
+        """A page of records for a look that must not take long: it looks at 20,000 records at most, whatever fits.
+
+        Of one key, one schedule or the running ones it finds all, for they are looked for by themselves.
+        """
+        await self.open()
+        bound = await self.backend.page_bound(which, MOST_LOOKED_AT)
+        reach = which if bound is None else which.reaching(bound)
+        found = await self.backend.list_records(replace(reach, limit=which.limit + 1))
+        if len(found) > which.limit:
+            return RecordPage(found[: which.limit], found[which.limit - 1].id, cut_short=False)
+        return RecordPage(found, bound, cut_short=bound is not None)
 
     async def cancel_task(self, task_id: UUID | str, *, include_running: bool = False) -> bool:
         """Cancel a waiting record at once; with ``include_running`` ask the worker that runs it to stop.
@@ -74,7 +93,9 @@ class Steering(ABC):
         await self.open()
         return wanted in await self.backend.retry_many([wanted])
 
-    async def purge(self, status: TaskStatus | str, older_than: float, limit: int | None = None) -> int:
+    async def purge(
+        self, status: TaskStatus | str, older_than: float, limit: int | None = None, *, dry_run: bool = False
+    ) -> int:
         """Delete records that reached a terminal state more than ``older_than`` seconds ago, in bounded batches.
 
         Records that still hold a key by their ``unique_for`` window stay.
@@ -83,9 +104,10 @@ class Steering(ABC):
             status: ``completed``, ``failed`` or ``cancelled``.
             older_than: Seconds; 0 for all.
             limit: At most so many; ``None``: all of them.
+            dry_run: Delete nothing.
 
         Returns:
-            How many went.
+            How many went, or would go.
 
         Raises:
             InvalidArgumentError: The state is none of these, or a number is below 0.
@@ -95,6 +117,9 @@ class Steering(ABC):
             msg = f"older_than={older_than!r}, limit={limit!r} are not accepted: give numbers from 0 on"
             raise InvalidArgumentError(msg)
         await self.open()
+        if dry_run:
+            found = await self.backend.count_old(state, older_than=older_than)
+            return found if limit is None else min(found, limit)
         purged = 0
         while (wanted := _PURGE_BATCH if limit is None else min(_PURGE_BATCH, limit - purged)) > 0:
             count = await self.backend.prune_many(state, older_than=older_than, limit=wanted)

@@ -224,8 +224,16 @@ class QueueBackend(FleetStore):
     async def list_records(self, which: RecordFilter) -> Sequence[QueuedTaskRecord]:
         """A page of records in the order of their ids; a record may have moved on while it was read.
 
+        What does not fit is passed over, however much there is: :meth:`page_bound` says where to end.
+
         Raises:
             ValueError: A time of the filter has no zone.
+        """
+
+    async def page_bound(self, which: RecordFilter, count: int) -> UUID | None:
+        """The last record to look at for a page of the filter, where no more than ``count`` are to be looked at.
+
+        ``None`` where the page ends earlier, or where the store goes straight to what fits.
         """
 
     @abstractmethod
@@ -248,6 +256,10 @@ class QueueBackend(FleetStore):
 
         Records that still hold a key by their ``unique_for`` window stay. Returns how many went.
         """
+
+    @abstractmethod
+    async def count_old(self, status: TaskStatus, *, older_than: float) -> int:
+        """How many records :meth:`prune_many` would delete by and by."""
 
     @abstractmethod
     async def prune_ticks(self, *, older_than: float, limit: int) -> int:

@@ -46,15 +46,15 @@ def list_records(limit: int, as_json: bool, oldest_first: bool, after: UUID | No
     Exit codes: 0 success, 1 the backend failed, 2 a wrong option.
     """
     oldest_first = oldest_first or after is not None
-    which = record_filter(**filters, after=after, oldest_first=oldest_first, limit=limit + 1)
-    found = ask(lambda service: service.backend.list_records(which))
-    page, last = found[:limit], found[limit - 1].id if len(found) > limit else None
+    which = record_filter(**filters, after=after, oldest_first=oldest_first, limit=limit)
+    page = ask(lambda service: service.read_page(which))
     if as_json:
-        click.echo(to_json({"records": page, "next": last}))
+        click.echo(to_json({"records": page.records, "next": page.next}))
         return
-    click.echo(table(_HEADS, [_row(record) for record in page]))
-    if last is not None:
-        click.echo(f"There are more: add {'--after' if oldest_first else '--before'} {last}", err=True)
+    click.echo(table(_HEADS, [_row(record) for record in page.records]))
+    if page.next is not None:
+        there = "Further ones were not looked at" if page.cut_short else "There are more"
+        click.echo(f"{there}: add {'--after' if oldest_first else '--before'} {page.next}", err=True)
 
 
 def _row(record: QueuedTaskRecord) -> tuple[object, ...]:

@@ -183,25 +183,32 @@ def _why_not_cancelled(record: QueuedTaskRecord) -> str:
 @click.option(
     "--status", "statuses", type=click.Choice([str(one) for one in _ENDED]), multiple=True, help="Only in this state."
 )
+@_dry_run
 @yes_option
 @json_option
-def purge(older_than: float, statuses: tuple[str, ...], yes: bool, as_json: bool) -> None:
+def purge(older_than: float, statuses: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete records that have ended, in small batches; workers do it too, by the settings of retention.
 
     Exit codes: 0 success, 1 the backend failed, or nobody said yes, 2 a wrong option, 130 interrupted.
     """
     wanted = [TaskStatus(one) for one in dict.fromkeys(statuses)] or list(_ENDED)
     service = shared_service()
-    if not yes:
-        counts = ask(lambda service: service.get_statistics(), service).as_dict()
-        question = f"Delete {', '.join(wanted)} records that ended more than {duration(older_than)} ago"
-        click.confirm(f"{question} ({sum(counts[one] for one in wanted):,} of any age)?", abort=True, err=True)
+    if dry_run or not yes:
+        found = ask(lambda _: _count_old(service, older_than, wanted), service)
+        if dry_run:
+            tell(to_json({"found": found}) if as_json else f"would delete {_records(sum(found.values()))}", 0)
+        age = f"that ended more than {duration(older_than)} ago"
+        click.confirm(f"Delete {_records(sum(found.values()))} ({', '.join(wanted)}) {age}?", abort=True, err=True)
     purged = dict.fromkeys(wanted, 0)
     try:
         ask(lambda _: _purge(service, older_than, purged), service)
     except KeyboardInterrupt:
         fail(f"interrupted: deleted {_records(sum(purged.values()))}", INTERRUPTED)
     tell(to_json({"purged": purged}) if as_json else f"deleted {_records(sum(purged.values()))}", 0)
+
+
+async def _count_old(service: QueueService, older_than: float, wanted: Sequence[TaskStatus]) -> dict[TaskStatus, int]:
+    return {status: await service.purge(status, older_than, dry_run=True) for status in wanted}
 
 
 async def _purge(service: QueueService, older_than: float, purged: dict[TaskStatus, int]) -> None:

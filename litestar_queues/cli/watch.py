@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -50,8 +53,8 @@ class _Look(NamedTuple):
 def watch(interval: float, count: int | None, as_json: bool) -> None:
     """Show queues, workers and the latest failures, live; one line for each look where this is no terminal.
 
-    Ctrl-C ends it. Exit codes: 0 it was ended, or has looked --count times; 1 the backend failed at the first look;
-    2 a wrong option.
+    Ctrl-C or SIGTERM ends it. Exit codes: 0 it was ended, or has looked --count times; 1 the backend failed at the
+    first look; 2 a wrong option.
     """
     show = _show_json if as_json else _show_line
     try:
@@ -67,7 +70,7 @@ def _watch_in_terminal(interval: float, count: int | None) -> None:
     from rich.live import Live
     from rich.text import Text
 
-    with Live(screen=True, auto_refresh=False) as live:
+    with _sigterm_as_ctrl_c(), Live(screen=True, auto_refresh=False) as live:
         last = Text()
 
         def show(look: _Look) -> None:
@@ -79,6 +82,20 @@ def _watch_in_terminal(interval: float, count: int | None) -> None:
             live.update(Text(f"{plain(error)}\n\nAs it was:\n\n").append(last), refresh=True)
 
         ask(lambda service: _watch(service, interval, count, show, show_outage))
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Left alone, SIGTERM would end the process and leave the terminal on the page, without a cursor."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def _watch(

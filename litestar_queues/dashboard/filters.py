@@ -29,7 +29,6 @@ class Asked:
     """What a page of records was asked for."""
 
     which: RecordFilter
-    """With a limit of one more than a page, which tells whether there is another."""
     words: Mapping[str, str] = field(default_factory=dict)
     """The filters as they were written, without the paging."""
 
@@ -59,7 +58,7 @@ def read_filter(query: Mapping[str, str]) -> Asked:
         before=_id("before", given),
         after=after,
         oldest_first=after is not None,
-        limit=PAGE + 1,
+        limit=PAGE,
     )
     return Asked(which, {name: text for name, text in given.items() if name not in _PAGING})
 

@@ -11,17 +11,19 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
 from litestar_queues.dashboard.desk import ASSETS, HEADERS, Desk
-from litestar_queues.dashboard.filters import HOURS, PAGE, read_filter, read_hours
+from litestar_queues.dashboard.filters import HOURS, read_filter, read_hours
 from litestar_queues.dashboard.notices import notice_of
 from litestar_queues.dashboard.overview import overview_of
 from litestar_queues.dashboard.refusals import RefusedError
-from litestar_queues.records import QueuedTaskRecord
+from litestar_queues.records import QueuedTaskRecord, RecordPage
 from litestar_queues.status import TaskStatus
+from litestar_queues.steering import MOST_LOOKED_AT
 
 __all__ = ("NO_SUCH_RECORD", "find_record", "page_handlers")
 
 NO_SUCH_RECORD = "No record has this id. It never existed, or it ended long ago and was pruned."
 _MOST_RUNNING = 500
+_NOTHING: dict[str, Any] = {"page": RecordPage((), None, cut_short=False), "records": (), "older": None, "newer": None}
 
 TheDesk = NamedDependency[Desk]
 
@@ -42,20 +44,23 @@ async def list_records(request: Request[Any, Any, Any], desk: TheDesk) -> Respon
     try:
         asked = read_filter(query)
     except RefusedError as error:
-        values: dict[str, Any] = {"records": (), "words": query, "refusal": error.sentence}
+        values = _NOTHING | {"words": query, "refusal": error.sentence}
         return desk.page(request, "records.html", values, status=error.status)
-    await desk.service.open()
-    found = list(await desk.service.backend.list_records(asked.which))
-    more, shown = len(found) > PAGE, found[:PAGE]
-    backwards = asked.which.oldest_first
-    if backwards:
-        shown.reverse()
+    page = await desk.service.read_page(asked.which)
+    if asked.which.oldest_first:  # it was come to from the page behind it
+        shown = page.records[::-1]
+        older, newer = shown[-1].id if shown else asked.which.after, page.next
+    else:
+        shown = page.records
+        older, newer = page.next, shown[0].id if shown and asked.which.before else None
     values = {
         "refusal": None,
+        "page": page,
         "records": shown,
         "words": asked.words,
-        "older": shown[-1].id if shown and (more or backwards) else None,
-        "newer": shown[0].id if shown and (more if backwards else asked.which.before) else None,
+        "older": older,
+        "newer": newer,
+        "most": MOST_LOOKED_AT,
         "notice": notice_of(request.query_params),
     }
     return desk.page(request, "records.html", values)

@@ -15,7 +15,7 @@ from litestar_queues.errors import MissingDependencyError
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ("age", "link", "number", "readable", "render", "require_templates")
+__all__ = ("age", "compile_templates", "link", "number", "readable", "render", "require_templates")
 
 _MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 _THOUSANDTH, _NEARLY_ONE, _TEN, _HUNDRED = 0.001, 0.9995, 10, 100
@@ -37,6 +37,12 @@ def require_templates() -> None:
         MissingDependencyError: It is not; the message says how to install it.
     """
     _environment()
+
+
+def compile_templates() -> None:
+    """Make all of them ready, so that no request waits for it."""
+    for name in _environment().list_templates():
+        _environment().get_template(name)
 
 
 def link(base: str, *path: str, **query: object) -> str:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from litestar_queues import steering
 from litestar_queues.status import TaskStatus
 from tests.builders import make_record
 from tests.cli.desk import Desk
@@ -71,6 +72,18 @@ def test_pages_follow_each_other_until_all_was_seen_once(desk: Desk, order: tupl
     told = desk.types("list", "--limit", "2", *order)
     assert told.stderr == f"There are more: add {turn} {whole[1]}\n"
     assert desk.types("list", "--limit", "5").stderr == ""
+
+
+def test_a_list_says_where_to_go_on_when_it_has_looked_at_enough(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steering, "MOST_LOOKED_AT", 3)
+    wanted = desk.enqueue("greet")
+    desk.enqueue("fail", times=4)
+    result = desk.types("list", "--task", "greet")
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 2)
+    before = result.stderr.split()[-1]
+    assert result.stderr == f"Further ones were not looked at: add --before {before}\n"
+    assert str(wanted) in desk.sees("list", "--task", "greet", "--before", before)
+    assert desk.reads("list", "--task", "greet") == {"records": [], "next": before}
 
 
 def test_show_tells_what_has_happened_and_each_error_with_its_traceback(desk: Desk) -> None:

@@ -171,9 +171,22 @@ def test_purge_deletes_what_has_ended_long_enough_ago_in_batches(desk: Desk) -> 
 def test_purge_asks_first_and_says_what_is_at_stake(desk: Desk) -> None:
     failed(desk, times=2)
     declined = desk.types("purge", "--older-than", "7d", "--status", "failed")
-    question = "Delete failed records that ended more than 7.0 d ago (2 of any age)? [y/N]: "
+    question = "Delete 0 records (failed) that ended more than 7.0 d ago? [y/N]: "
     assert (declined.exit_code, declined.stdout, declined.stderr) == (1, "", f"{question}{UNSAID}\n")
     assert desk.types("purge", "--older-than", "0", answer="y\n").stdout == "deleted 2 records\n"
+
+
+def test_a_purge_that_is_only_tried_counts_what_would_go_and_deletes_nothing(desk: Desk) -> None:
+    failed(desk, times=5)
+    desk.enqueue("greet", times=3)
+    desk.work()
+    before = desk.counts()
+    assert desk.sees("purge", "--older-than", "0", "--dry-run") == "would delete 8 records\n"
+    assert desk.sees("purge", "--older-than", "1h", "--dry-run", "--yes") == "would delete 0 records\n"
+    found = {"completed": 3, "failed": 5, "cancelled": 0}
+    assert desk.reads("purge", "--older-than", "0", "--dry-run") == {"found": found}
+    assert desk.reads("purge", "--older-than", "0", "--dry-run", "--status", "failed") == {"found": {"failed": 5}}
+    assert desk.counts() == before
 
 
 def test_an_interrupted_purge_says_how_far_it_came(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,14 +16,22 @@ from tests.contract.test_schedules import HOUR, batch_of, row_of
 ENDS: list[Outcome] = [Completed(None), Failed(make_error()), Cancelled("stopped")]
 
 
+async def prune(backend: QueueBackend, status: TaskStatus, *, older_than: float, limit: int) -> int:
+    """Delete as many as it was said before that there are, in so far as the limit lets them go."""
+    old = await backend.count_old(status, older_than=older_than)
+    pruned = await backend.prune_many(status, older_than=older_than, limit=limit)
+    assert pruned == min(old, limit)
+    return pruned
+
+
 async def test_records_that_ended_long_ago_go(backend: QueueBackend, clock: FakeClock) -> None:
     old = await run_one(backend)
     clock.advance(30)
     young = await run_one(backend)
     clock.advance(30)
-    assert await backend.prune_many(TaskStatus.COMPLETED, older_than=31, limit=9) == 1
+    assert await prune(backend, TaskStatus.COMPLETED, older_than=31, limit=9) == 1
     assert set(await backend.get_many([old, young])) == {young}
-    assert await backend.prune_many(TaskStatus.COMPLETED, older_than=31, limit=9) == 0
+    assert await prune(backend, TaskStatus.COMPLETED, older_than=31, limit=9) == 0
     assert await backend.ledger() == {"enqueued": 2, "live": 0, "terminal": 1, "pruned": 1}
     await assert_balanced(backend)
 
@@ -33,9 +41,9 @@ async def test_a_record_goes_when_it_is_older_than_asked_and_not_before(
 ) -> None:
     await run_one(backend)
     clock.advance(60)
-    assert await backend.prune_many(TaskStatus.COMPLETED, older_than=60, limit=9) == 0
+    assert await prune(backend, TaskStatus.COMPLETED, older_than=60, limit=9) == 0
     clock.advance(0.000001)
-    assert await backend.prune_many(TaskStatus.COMPLETED, older_than=60, limit=9) == 1
+    assert await prune(backend, TaskStatus.COMPLETED, older_than=60, limit=9) == 1
 
 
 async def test_the_age_counts_from_the_end_not_from_the_enqueue(backend: QueueBackend, clock: FakeClock) -> None:
@@ -43,7 +51,7 @@ async def test_the_age_counts_from_the_end_not_from_the_enqueue(backend: QueueBa
     clock.advance(100)
     await backend.cancel_many([record_id])
     clock.advance(10)
-    assert await backend.prune_many(TaskStatus.CANCELLED, older_than=50, limit=9) == 0
+    assert await prune(backend, TaskStatus.CANCELLED, older_than=50, limit=9) == 0
 
 
 async def test_a_batch_is_bounded_and_takes_the_oldest(backend: QueueBackend, clock: FakeClock) -> None:
@@ -51,9 +59,9 @@ async def test_a_batch_is_bounded_and_takes_the_oldest(backend: QueueBackend, cl
     for _ in range(5):
         ids.append(await run_one(backend))
         clock.advance(1)
-    assert await backend.prune_many(TaskStatus.COMPLETED, older_than=0, limit=2) == 2
+    assert await prune(backend, TaskStatus.COMPLETED, older_than=0, limit=2) == 2
     assert set(await backend.get_many(ids)) == set(ids[2:])
-    assert await backend.prune_many(TaskStatus.COMPLETED, older_than=0, limit=9) == 3
+    assert await prune(backend, TaskStatus.COMPLETED, older_than=0, limit=9) == 3
     await assert_balanced(backend)
 
 
@@ -62,7 +70,7 @@ async def test_only_the_named_state_is_pruned(backend: QueueBackend, clock: Fake
     for outcome in ENDS:
         await run_one(backend, outcome)
     clock.advance(1)
-    assert await backend.prune_many(status, older_than=0, limit=9) == 1
+    assert await prune(backend, status, older_than=0, limit=9) == 1
     counts = {one.value: int(one is not status) for one in TERMINAL}
     assert await backend.statistics() == QueueStatistics(**counts)
     await assert_balanced(backend)
@@ -75,7 +83,7 @@ async def test_live_records_are_never_pruned(backend: QueueBackend, clock: FakeC
         await claim_one(backend)
     clock.advance(60)
     for terminal in TERMINAL:
-        assert await backend.prune_many(terminal, older_than=0, limit=9) == 0
+        assert await prune(backend, terminal, older_than=0, limit=9) == 0
     assert await backend.get_many([record_id])
 
 
@@ -83,11 +91,11 @@ async def test_a_retried_record_is_not_pruned_for_its_former_end(backend: QueueB
     record_id = await run_one(backend, Failed(make_error()))
     clock.advance(60)
     await backend.retry_many([record_id])
-    assert await backend.prune_many(TaskStatus.FAILED, older_than=1, limit=9) == 0
+    assert await prune(backend, TaskStatus.FAILED, older_than=1, limit=9) == 0
     assert await finish(backend, await claim_one(backend), Failed(make_error()))
-    assert await backend.prune_many(TaskStatus.FAILED, older_than=1, limit=9) == 0
+    assert await prune(backend, TaskStatus.FAILED, older_than=1, limit=9) == 0
     clock.advance(2)
-    assert await backend.prune_many(TaskStatus.FAILED, older_than=1, limit=9) == 1
+    assert await prune(backend, TaskStatus.FAILED, older_than=1, limit=9) == 1
     await assert_balanced(backend)
 
 
@@ -95,11 +103,11 @@ async def test_a_record_that_still_holds_its_key_stays(backend: QueueBackend, cl
     kept = await run_one(backend, key="k", unique_for=100)
     gone = await run_one(backend, key="other")
     clock.advance(99)
-    assert await backend.prune_many(TaskStatus.COMPLETED, older_than=1, limit=1) == 1
+    assert await prune(backend, TaskStatus.COMPLETED, older_than=1, limit=1) == 1
     assert set(await backend.get_many([kept, gone])) == {kept}
     assert await enqueue(backend, key="k") == kept
     clock.advance(1)
-    assert await backend.prune_many(TaskStatus.COMPLETED, older_than=1, limit=1) == 1
+    assert await prune(backend, TaskStatus.COMPLETED, older_than=1, limit=1) == 1
     assert await enqueue(backend, key="k") != kept
     await assert_balanced(backend)
 
@@ -108,7 +116,7 @@ async def test_a_pruned_record_can_be_enqueued_as_if_it_were_new(backend: QueueB
     record = make_record(queue="run-one", key="k", unique_for=1)
     await run_one(backend, id=record.id, key="k", unique_for=1)
     clock.advance(2)
-    assert await backend.prune_many(TaskStatus.COMPLETED, older_than=1, limit=9) == 1
+    assert await prune(backend, TaskStatus.COMPLETED, older_than=1, limit=9) == 1
     (answer,) = await backend.enqueue_many([record])
     assert answer == (record.id, True)
     assert await backend.ledger() == {"enqueued": 2, "live": 1, "terminal": 0, "pruned": 1}
@@ -116,7 +124,7 @@ async def test_a_pruned_record_can_be_enqueued_as_if_it_were_new(backend: QueueB
 
 async def test_nothing_to_prune_is_zero(backend: QueueBackend) -> None:
     for status in TERMINAL:
-        assert await backend.prune_many(status, older_than=0, limit=9) == 0
+        assert await prune(backend, status, older_than=0, limit=9) == 0
 
 
 # the ledger
@@ -140,7 +148,7 @@ async def test_the_books_balance_when_everything_is_pruned_and_begun_anew(
             await run_one(backend, outcome)
         clock.advance(1)
         for status in TERMINAL:
-            assert await backend.prune_many(status, older_than=0, limit=9) == 1
+            assert await prune(backend, status, older_than=0, limit=9) == 1
         assert await backend.ledger() == {"enqueued": 3 * round_, "live": 0, "terminal": 0, "pruned": 3 * round_}
 
 

@@ -16,6 +16,7 @@ from litestar.testing import AsyncTestClient
 
 from litestar_queues import QueueConfig, QueuePlugin
 from litestar_queues.dashboard import DashboardConfig
+from litestar_queues.dashboard.render import _environment
 from litestar_queues.errors import QueueConfigurationError
 from tests.dashboard.conftest import Visitor, app_with
 
@@ -93,6 +94,17 @@ async def test_the_apps_own_csrf_protection_does_not_stand_in_the_way() -> None:
         answer = await Visitor(client, plugin.service).post("/queues/pause", queue="mail")
         assert answer.status_code == 303
         assert [one.queue for one in await plugin.service.backend.paused_queues()] == ["mail", "shown"]
+
+
+async def test_no_request_waits_for_templates_to_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    _environment.cache_clear()
+    app, _ = app_with()
+    assert not _environment().cache, "an app that is only loaded, as by commands, does not compile them"
+    async with AsyncTestClient(app) as client:
+        monkeypatch.setattr(_environment(), "compile", None)
+        for path in PATHS:
+            if not path.endswith("/live"):
+                assert (await client.get(path, follow_redirects=False)).status_code in {200, 303, 404}
 
 
 async def test_it_is_off_by_default() -> None:

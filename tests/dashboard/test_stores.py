@@ -6,10 +6,33 @@ import re
 
 import pytest
 
+from litestar_queues import steering
 from litestar_queues.status import TaskStatus
 from tests.contract.conftest import STORES
+from tests.contract.laws import enqueue
 from tests.dashboard.conftest import app_with, talk_to
 from tests.dashboard.town import ShiftedClock, furnish
+
+
+@pytest.mark.parametrize("store", [one for one in STORES if one != "memory"])
+async def test_a_page_of_few_among_many_looks_at_so_many_and_says_so(
+    store: str, request: pytest.FixtureRequest, shifted: ShiftedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steering, "MOST_LOOKED_AT", 4)
+    app, plugin = app_with()
+    plugin.service.backend = backend = STORES[store](request, shifted)()
+    async with plugin.service, talk_to(app) as client:
+        wanted = await enqueue(backend, task="rare")
+        others = [await enqueue(backend) for _ in range(10)]
+        seen, path = [], "/records?task=rare"
+        while path:
+            text = (await client.get(f"/queues{path}")).text
+            seen.append((str(wanted) in text, "Further ones may fit" in text, "No record fits" in text))
+            turn = re.search(r'href="/queues([^"]*)" rel="next"', text)
+            path = turn[1].replace("&amp;", "&") if turn else ""
+        newer = (await client.get(f"/queues/records?task=rare&after={others[0]}")).text
+    assert seen == [(False, True, False), (False, True, False), (True, False, False)]
+    assert f'after={others[4]}" rel="prev"' in newer
 
 
 @pytest.mark.parametrize("store", STORES)

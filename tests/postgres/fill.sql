@@ -17,13 +17,13 @@ from generate_series(1, 500) as n;
 
 insert into lq_done (
     id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-    completed_at, key, unique_until, payload
+    completed_at, key, unique_until, schedule, payload
 )
 select
     gen_random_uuid(), 'greet', case when n % 1000 = 0 then 'litestar-queues.canary' else 'q' || n % 5 end,
     case when n % 100 = 0 then 'failed' else 'completed' end, 0, now(), now(), 1, 1, 0, false,
-    now() - n * interval '1 s', case when n % 50 = 0 then 'done ' || n end,
-    case when n % 50 = 0 then now() + interval '1 h' end, '[[],{}]'
+    now() - n * interval '1 s', case when n % 50 = 0 then 'done ' || n % 5000 end,
+    case when n % 50 = 0 then now() + interval '1 h' end, case when n % 20 = 0 then 'every ' || n % 3 end, '[[],{}]'
 from generate_series(1, 100000) as n;
 
 insert into lq_count select 'q' || n % 5, 'completed', 100 from generate_series(1, 100) as n;

@@ -35,7 +35,7 @@ def claim(*queues: str, limit: int = BATCH) -> list[Any]:
     return [None, *ended, list(queues), not queues, limit, 1, 60.0, "worker:1", [], [], [], [], True, []]
 
 
-def page(before: UUID = LAST, *filters: str, worker: str | None = None) -> list[Any]:
+def page(before: UUID = LAST, *filters: str | None, worker: str | None = None) -> list[Any]:
     """Of up to a batch of records, in either order."""
     return [UUID(int=0), before, *filters, *[None] * (5 - len(filters)), worker, BATCH]
 
@@ -64,6 +64,7 @@ STATEMENTS: dict[str, tuple[str, Sequence[Any]]] = {
     "cancel_many": ("cancel_many", [None, IDS, True]),
     "retry_many": ("retry_many", [None, IDS, "channel"]),
     "prune_many": ("prune_many", [None, "completed", 86_400.0, 1_000]),
+    "count_old": ("count_old", [None, "failed", 86_400.0]),
     "prune_ticks": ("prune_ticks", [LONG_AGO, 1_000]),
     "schedule_is_live": ("schedule_is_live", ["report"]),
     "statistics": ("statistics", [None]),
@@ -80,13 +81,23 @@ STATEMENTS: dict[str, tuple[str, Sequence[Any]]] = {
     "page_unsuccessful_oldest": ("page_unsuccessful_oldest", page(MIDDLE, "failed")),
     "page_running_newest": ("page_running_newest", page(LAST, "running", worker="worker:1")),
     "page_running_oldest": ("page_running_oldest", page(LAST, "running", worker="worker:1")),
+    **{
+        f"page_of_{name}_{order}": (f"page_of_{name}_{order}", page(MIDDLE, *filters))
+        for name, filters in (("key", (None, None, None, "done 50")), ("schedule", (None, None, None, None, "every 1")))
+        for order in ("newest", "oldest")
+    },
+    **{
+        f"page_bound_{order}{of}": (f"page_bound_{order}", [UUID(int=0), LAST, status, 20 * BATCH])
+        for order in ("newest", "oldest")
+        for of, status in (("", None), (" of completed", "completed"), (" of failed", "failed"))
+    },
     "list_tallies": ("list_tallies", [None, 3600.0]),
     "prune_tallies": ("prune_tallies", [None, 86_400.0, 1_000]),
 }
 # where most of the table is pending, a server that nobody tells otherwise may prefer the table to its index; the
 # index of running records does not know their queue
 LIVE_COUNTS = {"statistics": {("Seq Scan", "lq_live")}, "statistics of a queue": {("Index Scan", "lq_live")}}
-PAGES = [name for name in STATEMENTS if name.startswith("page_")]
+PAGES = [name for name in STATEMENTS if name.startswith("page_") and "bound" not in name]
 MODES = {"prepared": (SETTINGS, True), "prepared, first uses": (SETTINGS, False), "behind a pooler": ({}, False)}
 
 
@@ -212,6 +223,14 @@ async def test_what_is_not_due_is_not_looked_at(mode: tuple[Any, bool], case: st
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 500  # the whole table has more than 1,000
 
 
+@pytest.mark.parametrize("case", ["insert_keyed", "find_holders"])
+async def test_who_held_a_key_is_looked_for_among_those_that_may_hold_it_still(
+    mode: tuple[Any, bool], case: str
+) -> None:
+    names = {str(node.get("Index Name")) for node in nodes(await plan_of(mode, case))}
+    assert {name for name in names if name.startswith("lq_done_key")} == {"lq_done_key_unique_until_idx"}
+
+
 @pytest.mark.parametrize("case", ["page_newest that waits", "page_oldest that waits"])
 async def test_a_page_of_records_that_wait_reads_no_history(mode: tuple[Any, bool], case: str) -> None:
     plan = await plan_of(mode, case, analyze=True)
@@ -219,7 +238,26 @@ async def test_a_page_of_records_that_wait_reads_no_history(mode: tuple[Any, boo
     assert all(node["Actual Loops"] == 0 for node in of_history)
 
 
-@pytest.mark.parametrize("case", [name for name in PAGES if "running" not in name and "waits" not in name])
+@pytest.mark.parametrize("case", [name for name in STATEMENTS if name.startswith("page_bound")])
+async def test_the_end_of_a_long_look_is_counted_in_an_index_and_no_further(mode: tuple[Any, bool], case: str) -> None:
+    plan = await plan_of(mode, case, analyze=True)
+    walks = [node for node in nodes(plan) if "Relation Name" in node and node["Actual Loops"]]
+    assert {node["Node Type"] for node in walks} == {"Index Only Scan"}
+    assert all(node["Actual Rows"] <= 20 * BATCH + 1 for node in walks)
+
+
+@pytest.mark.parametrize("case", [name for name in PAGES if name.startswith("page_of_")])
+async def test_a_page_of_one_key_or_schedule_reads_what_fits_alone(mode: tuple[Any, bool], case: str) -> None:
+    plan = await plan_of(mode, case, analyze=True)
+    walks = [node for node in nodes(plan) if "Relation Name" in node and node["Actual Loops"]]
+    assert [node.get("Rows Removed by Filter", 0) for node in walks] == [0] * len(walks)
+    assert sum(node["Actual Rows"] for node in walks) <= BATCH
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 3 * BATCH
+
+
+@pytest.mark.parametrize(
+    "case", [name for name in PAGES if not any(word in name for word in ("running", "waits", "page_of_"))]
+)
 async def test_a_page_is_walked_along_an_index_and_read_no_further_than_it_goes(
     mode: tuple[Any, bool], case: str
 ) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from litestar_queues import steering
 from litestar_queues.backends.memory import MemoryBackend
+from litestar_queues.backends.sqlite import SQLiteBackend
 from litestar_queues.errors import InvalidArgumentError, UnknownTaskError
 from litestar_queues.outcomes import Cancelled, Completed, Failed, Outcome
-from litestar_queues.records import CANARY_QUEUE
+from litestar_queues.records import CANARY_QUEUE, RecordFilter, RecordPage
 from litestar_queues.service import QueueService
 from litestar_queues.status import TaskStatus
 from tests.builders import NOON, FakeClock, make_error, make_report, make_schedule, make_tally
@@ -33,6 +36,7 @@ CALLS: list[Callable[[QueueService], Coroutine[Any, Any, Any]]] = [
     lambda it: it.paused_queues(),
     lambda it: it.list_tallies(),
     lambda it: it.purge("failed", 60),
+    lambda it: it.read_page(RecordFilter()),
 ]
 
 
@@ -42,6 +46,27 @@ async def test_each_verb_opens_the_service(call: Callable[[QueueService], Corout
     await call(shop.service)
     assert shop.service.is_open
     await shop.service.close()
+
+
+async def test_pages_that_look_at_few_records_each_find_all_that_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steering, "MOST_LOOKED_AT", 4)
+    async with Shop(backend=SQLiteBackend(tmp_path / "queue.db")) as shop:
+        tasks = ["rare", *["common"] * 9, "rare", "rare"]
+        ids = [await run_one(shop.backend, task=name) for name in tasks]
+        which = RecordFilter(task="rare", limit=1)
+        pages: list[RecordPage] = []
+        while not pages or pages[-1].next:
+            before = pages[-1].next if pages else None
+            pages.append(await shop.service.read_page(replace(which, before=before)))
+    told = [([one.id for one in page.records], page.next, page.cut_short) for page in pages]
+    assert told == [
+        ([ids[11]], ids[11], False),
+        ([ids[10]], ids[7], True),
+        ([], ids[3], True),
+        ([ids[0]], None, False),
+    ]
 
 
 async def test_a_queue_is_paused_for_a_time_and_resumed(shop: Shop, clock: FakeClock) -> None:

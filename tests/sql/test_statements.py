@@ -63,7 +63,8 @@ def test_each_statement_is_used_and_each_used_one_exists() -> None:
     folder = Path(litestar_queues.backends.__path__[0], "sqlite")
     code = "\n".join(file.read_text() for file in folder.glob("*.py"))
     used = set(re.findall(r'SQL\[\s*"(\w+)"', code)) | set(re.findall(r'"(\w+)" if \w', code))
-    used |= {"synchronous_full", "synchronous_normal"}
+    used |= {"synchronous_full", "synchronous_normal", *re.findall(r'"(page_\w+)"', code)}
+    used |= {f"{name}{order}" for name in re.findall(r'f"(page_\w+){order}"', code) for order in ("newest", "oldest")}
     assert used >= set(SQL), f"never used: {set(SQL) - used}"
     assert not {name for name in re.findall(r'SQL\["(\w+)"\]', code) if name not in SQL}
 
@@ -104,11 +105,23 @@ def test_no_statement_goes_through_a_whole_table(database: sqlite3.Connection, n
         ("queue_depths", "SCAN lq_record USING INDEX lq_record_running"),
         ("ledger", "SCAN lq_record USING INDEX lq_record_pending"),
         ("find_old", "SEARCH lq_record USING INDEX lq_record_terminal (status=? AND completed_at<?)"),
+        ("count_old", "SEARCH lq_record USING INDEX lq_record_terminal (status=? AND completed_at<?)"),
         ("schedule_is_live", "SEARCH lq_record USING INDEX lq_record_schedule (schedule=?)"),
         ("page_newest", "SEARCH lq_record USING INDEX lq_record_id (id>? AND id<?)"),
         ("page_oldest", "SEARCH lq_record USING INDEX lq_record_id (id>? AND id<?)"),
         ("page_unsuccessful_newest", UNSUCCESSFUL_PAGE),
         ("page_unsuccessful_oldest", UNSUCCESSFUL_PAGE),
+        ("page_of_key_newest", "SEARCH lq_record USING INDEX lq_record_of_key (key=? AND id>? AND id<?)"),
+        ("page_of_key_oldest", "SEARCH lq_record USING INDEX lq_record_of_key (key=? AND id>? AND id<?)"),
+        *(
+            (f"page_of_schedule_{order}", f"SEARCH lq_record USING INDEX {index}")
+            for order in ("newest", "oldest")
+            for index in ("lq_record_schedule (schedule=?)", "lq_record_of_schedule (schedule=? AND id>? AND id<?)")
+        ),
+        ("page_bound_newest", "SEARCH lq_record USING COVERING INDEX lq_record_id (id>? AND id<?)"),
+        ("page_bound_oldest", "SEARCH lq_record USING COVERING INDEX lq_record_id (id>? AND id<?)"),
+        ("page_bound_unsuccessful_newest", UNSUCCESSFUL_PAGE),
+        ("page_bound_unsuccessful_oldest", UNSUCCESSFUL_PAGE),
         ("page_live", "SCAN lq_record USING COVERING INDEX lq_record_pending"),
         ("page_live", "SCAN lq_record USING COVERING INDEX lq_record_scheduled"),
         ("page_live", "SCAN lq_record USING COVERING INDEX lq_record_running"),
@@ -126,11 +139,18 @@ def test_hot_statements_walk_their_index(database: sqlite3.Connection, name: str
     "name",
     [
         *("pick", "look_everywhere", "look_in", "promote", "find_stale", "canary", "list_tallies", "paused_queues"),
-        *(name for name in QUERIES if name.startswith("page_") and name != "page_live"),
+        *(name for name in QUERIES if name.startswith("page_") and name != "page_live" and "schedule" not in name),
     ],
 )
 def test_what_comes_in_order_is_read_in_order_not_sorted(database: sqlite3.Connection, name: str) -> None:
     assert not [step for step in plan_of(database, name) if "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize("name", ["page_of_schedule_newest", "page_of_schedule_oldest"])
+def test_the_sort_of_a_page_of_a_schedule_is_over_its_live_records(database: sqlite3.Connection, name: str) -> None:
+    steps = plan_of(database, name)
+    of_ended = next(at for at, step in enumerate(steps) if "lq_record_of_schedule" in step)
+    assert [at for at, step in enumerate(steps) if "TEMP B-TREE" in step] == [of_ended - 2]
 
 
 def test_the_sort_of_pruning_is_over_the_queues_of_one_batch(database: sqlite3.Connection) -> None:

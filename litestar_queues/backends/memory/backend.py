@@ -237,6 +237,10 @@ class MemoryBackend(MemoryFleet):
         now = self._clock.micros()
         return self._stored.prune(status, before=later(now, -older_than), now=now, limit=limit)
 
+    async def count_old(self, status: TaskStatus, *, older_than: float) -> int:
+        now = self._clock.micros()
+        return self._rows().count_old(status, before=later(now, -older_than), now=now)
+
     async def prune_ticks(self, *, older_than: float, limit: int) -> int:
         self._check_open()
         return self._schedules.prune(older_than=older_than, now=self._clock.micros(), limit=limit)

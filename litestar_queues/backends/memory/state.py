@@ -141,6 +141,11 @@ class Rows:
             heap.push(ended_at, row)
         return pruned
 
+    def count_old(self, status: TaskStatus, *, before: int, now: int) -> int:
+        """How many rows of a terminal state could be deleted."""
+        ended = (row for row in self.by_id.values() if row.status is status and not row.in_window(now))
+        return sum(row.completed_at is not None and row.completed_at < before for row in ended)
+
     def count(self, status: TaskStatus, queue: str | None = None) -> int:
         """How many rows are in a state."""
         queues = self.queues.values() if queue is None else self.choose((queue,))

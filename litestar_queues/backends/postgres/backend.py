@@ -19,7 +19,7 @@ from litestar_queues.backends.postgres.enqueue import EnqueueDesk
 from litestar_queues.backends.postgres.fleet import PostgresFleet
 from litestar_queues.backends.postgres.lane import Lane, Operation
 from litestar_queues.backends.postgres.listener import Listener
-from litestar_queues.backends.postgres.rows import as_record, as_schedule, page_arguments, page_of
+from litestar_queues.backends.postgres.rows import as_record, as_schedule, bound, page
 from litestar_queues.backends.postgres.schedules import due_schedules, fire_ticks
 from litestar_queues.backends.postgres.schema import check_schema, ddl, migrate, pending
 from litestar_queues.backends.postgres.statements import Statements
@@ -235,9 +235,14 @@ class PostgresBackend(PostgresFleet):
         return {row[0]: as_record(row) for row in await self._run("get_many", list(ids))}
 
     async def list_records(self, which: RecordFilter) -> Sequence[QueuedTaskRecord]:
-        ids = [row[0] for row in await self._run(page_of(which), *page_arguments(which))]
+        ids = [row[0] for row in await self._run(*page(which))]
         found = await self.get_many(ids)
         return [found[record_id] for record_id in ids if record_id in found]
+
+    async def page_bound(self, which: RecordFilter, count: int) -> UUID | None:
+        asked = bound(which, count)
+        rows = await self._run(*asked) if asked else ()
+        return rows[0][0] if rows else None
 
     async def statistics(self, queue: str | None = None) -> QueueStatistics:
         return QueueStatistics(**{row[0]: row[1] for row in await self._run("statistics", queue)})
@@ -253,6 +258,9 @@ class PostgresBackend(PostgresFleet):
 
     async def prune_many(self, status: TaskStatus, *, older_than: float, limit: int) -> int:
         return int((await self._run("prune_many", self._now(), status.value, float(older_than), limit))[0][0])
+
+    async def count_old(self, status: TaskStatus, *, older_than: float) -> int:
+        return int((await self._run("count_old", self._now(), status.value, float(older_than)))[0][0])
 
     async def prune_ticks(self, *, older_than: float, limit: int) -> int:
         await self._run("fold_counts")

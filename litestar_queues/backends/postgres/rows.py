@@ -1,4 +1,4 @@
-"""In: rows and filters. Out: records and schedules, decoded for reading, and the pages to read."""
+"""In: rows and filters. Out: records and schedules, decoded for reading, and the statements of their pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from litestar_queues.records import QueuedTaskRecord, RecordFilter
 from litestar_queues.status import TaskStatus
 from litestar_queues.ticks import ScheduleRow
 
-__all__ = ("as_record", "as_schedule", "page_arguments", "page_of")
+__all__ = ("as_record", "as_schedule", "bound", "page")
 
 
 def as_record(row: Sequence[Any]) -> QueuedTaskRecord:
@@ -68,20 +68,40 @@ def as_schedule(row: Sequence[Any]) -> ScheduleRow:
     )
 
 
-def page_of(which: RecordFilter) -> str:
-    """The statement that finds the ids of a page: where few records have the state, not the walk along all of them."""
-    order = "oldest" if which.oldest_first else "newest"
-    match which.status:
-        case TaskStatus.RUNNING:
-            return f"page_running_{order}"
-        case TaskStatus.FAILED | TaskStatus.CANCELLED:
-            return f"page_unsuccessful_{order}"
-        case _:
-            return f"page_{order}"
-
-
-def page_arguments(which: RecordFilter) -> tuple[Any, ...]:
-    """The arguments of that statement."""
-    status = None if which.status is None else which.status.value
+def page(which: RecordFilter) -> tuple[Any, ...]:
+    """The statement that finds the ids of a page, and its arguments."""
     filters = (which.queue, which.task, which.key, which.schedule, which.worker_id)
-    return (*which.id_bounds(), status, *filters, which.limit)
+    return (f"page_{_walk(which)}{_order(which)}", *which.id_bounds(), _status(which), *filters, which.limit)
+
+
+def bound(which: RecordFilter, count: int) -> tuple[Any, ...] | None:
+    """The statement that says where a look at so many records ends, and its arguments; ``None`` where it is short."""
+    if _walk(which) not in _LONG_WALKS:
+        return None
+    return f"page_bound_{_order(which)}", *which.id_bounds(), _status(which), count - 1
+
+
+_LONG_WALKS = ("", "unsuccessful_")
+
+
+def _walk(which: RecordFilter) -> str:
+    """The shortest way to what fits, where few records have the state or the name; else along all ids."""
+    match which:
+        case RecordFilter(key=str()):
+            return "of_key_"
+        case RecordFilter(status=TaskStatus.RUNNING):
+            return "running_"
+        case RecordFilter(status=TaskStatus.FAILED | TaskStatus.CANCELLED):
+            return "unsuccessful_"
+        case RecordFilter(schedule=str()):
+            return "of_schedule_"
+        case _:
+            return ""
+
+
+def _order(which: RecordFilter) -> str:
+    return "oldest" if which.oldest_first else "newest"
+
+
+def _status(which: RecordFilter) -> str | None:
+    return None if which.status is None else which.status.value

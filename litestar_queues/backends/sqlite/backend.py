@@ -31,6 +31,7 @@ from litestar_queues.backends.sqlite.rows import (
     get_records,
     ledger,
     list_records,
+    page_bound,
     queue_depths,
     statistics,
 )
@@ -45,6 +46,7 @@ from litestar_queues.backends.sqlite.schedules import (
 from litestar_queues.backends.sqlite.steer import (
     cancel,
     cancel_requests,
+    count_old,
     peek_old,
     peek_stale,
     prune,
@@ -224,6 +226,9 @@ class SQLiteBackend(SQLiteFleet):
     async def list_records(self, which: RecordFilter) -> Sequence[QueuedTaskRecord]:
         return await self._read(partial(list_records, which=which))
 
+    async def page_bound(self, which: RecordFilter, count: int) -> UUID | None:
+        return await self._read(partial(page_bound, which=which, count=count))
+
     async def statistics(self, queue: str | None = None) -> QueueStatistics:
         return await self._read(partial(statistics, queue=queue))
 
@@ -240,6 +245,9 @@ class SQLiteBackend(SQLiteFleet):
             partial(prune, status=status, older_than=older_than, limit=limit),
             peek=partial(peek_old, status=status, older_than=older_than),
         )
+
+    async def count_old(self, status: TaskStatus, *, older_than: float) -> int:
+        return await self._read(partial(count_old, status=status, older_than=older_than))
 
     async def prune_ticks(self, *, older_than: float, limit: int) -> int:
         return await self._write(partial(prune_ticks, older_than=older_than, limit=limit))

@@ -12,9 +12,9 @@ from litestar_queues.backends.sqlite.calls import Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.clock import MICROSECONDS, from_micros
 from litestar_queues.records import QueueDepth, QueuedTaskRecord, QueueStatistics, RecordFilter
-from litestar_queues.status import LIVE, TaskStatus
+from litestar_queues.status import TaskStatus
 
-__all__ = ("canary_completed_at", "get_records", "ledger", "list_records", "queue_depths", "statistics")
+__all__ = ("canary_completed_at", "get_records", "ledger", "list_records", "page_bound", "queue_depths", "statistics")
 
 SQL = load_statements("sqlite")
 
@@ -31,30 +31,57 @@ def get_records(work: Work, ids: Sequence[UUID]) -> dict[UUID, QueuedTaskRecord]
 
 def list_records(work: Work, which: RecordFilter) -> list[QueuedTaskRecord]:
     """A page of records."""
-    after, before = which.id_bounds()
-    wanted = {
-        "status": None if which.status is None else which.status.value,
+    wanted = _bounds(which) | {
         "queue": which.queue,
         "task": which.task,
         "key": which.key,
         "schedule": which.schedule,
         "worker_id": which.worker_id,
-        "after": after.bytes,
-        "before": before.bytes,
         "oldest_first": which.oldest_first,
         "limit": which.limit,
     }
-    ids = [UUID(bytes=row[0]) for row in work.execute(_page(which), wanted).fetchall()]
+    ids = [UUID(bytes=row[0]) for row in work.execute(SQL[_walk(which)], wanted).fetchall()]
     return list(get_records(work, ids).values())
 
 
-def _page(which: RecordFilter) -> str:
-    # a walk along the ids would pass all of history to find a few live or failed records
-    if which.status in LIVE:
-        return SQL["page_live"]
-    if which.status in {TaskStatus.FAILED, TaskStatus.CANCELLED}:
-        return SQL["page_unsuccessful_oldest"] if which.oldest_first else SQL["page_unsuccessful_newest"]
-    return SQL["page_oldest"] if which.oldest_first else SQL["page_newest"]
+def page_bound(work: Work, which: RecordFilter, count: int) -> UUID | None:
+    """The last record to look at for a page."""
+    bound = _BOUNDS.get(_walk(which))
+    if bound is None:
+        return None
+    row = work.execute(SQL[bound], _bounds(which) | {"skipped": count - 1}).fetchone()
+    return None if row is None else UUID(bytes=row[0])
+
+
+_BOUNDS = {
+    "page_newest": "page_bound_newest",
+    "page_oldest": "page_bound_oldest",
+    "page_unsuccessful_newest": "page_bound_unsuccessful_newest",
+    "page_unsuccessful_oldest": "page_bound_unsuccessful_oldest",
+}
+"""The walks that may be long."""
+
+
+def _walk(which: RecordFilter) -> str:
+    """The statement that finds the ids of a page: the shortest walk, where few records have the state or the name."""
+    order = "oldest" if which.oldest_first else "newest"
+    match which:
+        case RecordFilter(key=str()):
+            return f"page_of_key_{order}"
+        case RecordFilter(status=TaskStatus.PENDING | TaskStatus.SCHEDULED | TaskStatus.RUNNING):
+            return "page_live"
+        case RecordFilter(status=TaskStatus.FAILED | TaskStatus.CANCELLED):
+            return f"page_unsuccessful_{order}"
+        case RecordFilter(schedule=str()):
+            return f"page_of_schedule_{order}"
+        case _:
+            return f"page_{order}"
+
+
+def _bounds(which: RecordFilter) -> dict[str, Any]:
+    after, before = which.id_bounds()
+    status = None if which.status is None else which.status.value
+    return {"status": status, "after": after.bytes, "before": before.bytes}
 
 
 def statistics(work: Work, queue: str | None) -> QueueStatistics:

@@ -115,6 +115,12 @@ def peek_old(work: Work, status: TaskStatus, *, older_than: float) -> int | None
     return None if work.execute(SQL["any_old"], _age(work, status, older_than)).fetchone()[0] else 0
 
 
+def count_old(work: Work, status: TaskStatus, *, older_than: float) -> int:
+    """How many records of a terminal state could be deleted."""
+    old = {**_age(work, status, older_than), "now": work.now}
+    return int(work.execute(SQL["count_old"], old).fetchone()[0])
+
+
 def prune(work: Work, status: TaskStatus, *, older_than: float, limit: int) -> int:
     """Delete the oldest records of a terminal state."""
     last = work.execute(SQL["last_number"]).fetchone()[0]

@@ -26,6 +26,13 @@ counted as (
 )
 select count(*) from gone
 
+-- How many records of a terminal state are old enough and hold no key any more.
+-- $1 now or null, $2 state, $3 age in seconds.
+-- name: count_old
+select count(*) from lq_done
+where status = $2::text and completed_at < coalesce($1::timestamptz, now()) - make_interval(secs => $3::double precision)
+    and (unique_until is null or unique_until <= coalesce($1::timestamptz, now()))
+
 -- Make one row of the many that writers added for each count, where there are more than a few.
 -- name: fold_counts
 with old as (

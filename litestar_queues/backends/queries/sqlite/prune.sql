@@ -14,6 +14,12 @@ select queue, count(*), json_group_array(n) from (
     order by completed_at limit :limit
 ) group by queue
 
+-- How many records of a terminal state are old enough and hold no key any more.
+-- name: count_old
+select count(*) from lq_record
+where status in ('completed', 'failed', 'cancelled') and status = :status and completed_at < :before
+    and (unique_until is null or unique_until <= :now)
+
 -- When the latest pruned canary had completed.
 -- name: canary_pruned
 select coalesce(max(n), 0) from lq_counter where queue = 'litestar-queues.canary' and status = 'last_pruned_at'
