@@ -60,6 +60,8 @@ STATEMENTS: dict[str, tuple[str, Sequence[Any]]] = {
     "rescue a predecessor": ("rescue_many", [None, LONG_AGO, 1_000_000, "worker:1", "worker", 3, "lost", "channel"]),
     "promote everywhere": ("promote", [None, 5_000, [], True]),
     "promote in two queues": ("promote", [None, 5_000, ["q1", "q2"], False]),
+    "fronts of every queue": ("find_fronts", [[], True]),
+    "fronts of two queues": ("find_fronts", [["q1", "q2"], False]),
     "expire_many": ("expire_many", [None, IDS]),
     "cancel_many": ("cancel_many", [None, IDS, True]),
     "retry_many": ("retry_many", [None, IDS, "channel"]),

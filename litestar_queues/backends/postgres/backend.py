@@ -95,8 +95,11 @@ class PostgresBackend(PostgresFleet):
         self._work_lane = Lane(self._address, "litestar-queues worker")
         self._enqueue_lane = Lane(self._address, "litestar-queues enqueue")
         self._lane = Lane(self._address, "litestar-queues")
+        self._scout = Lane(self._address, "litestar-queues scout")
         self._enqueues = EnqueueDesk(self._enqueue_lane, self._sql, channel=self._channel)
-        self._work = WorkDesk(self._work_lane, self._sql, channel=self._channel, on_change=self.listener.notify)
+        self._work = WorkDesk(
+            self._work_lane, self._scout, self._sql, channel=self._channel, on_change=self.listener.notify
+        )
         try:
             await self._lane.run(self._prepare)
         except BaseException:
@@ -114,7 +117,7 @@ class PostgresBackend(PostgresFleet):
             return
         self._is_open = False
         await self.listener.close()
-        for lane in (self._enqueue_lane, self._work_lane, self._lane):
+        for lane in (self._enqueue_lane, self._work_lane, self._scout, self._lane):
             await lane.close()
 
     async def migrate(self) -> Sequence[str]:

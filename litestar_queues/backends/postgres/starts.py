@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+from litestar_queues.errors import BackendError
+
+if TYPE_CHECKING:
+    from litestar_queues.backends.postgres.drivers import Connection
+    from litestar_queues.backends.postgres.lane import Lane
+    from litestar_queues.backends.postgres.statements import Statements
 
 __all__ = ("Starts",)
 
@@ -16,58 +23,80 @@ _SLOW = 0.02
 _SLOW_IN_A_ROW = 3
 _MANY_DEAD = 20_000
 """Dead rows from which they are held to be the reason, not the disk or a busy machine; vacuum comes far earlier."""
-_PATIENCE, _LONGEST = 100, 30.0
-"""So many of them are followed by claims that begin where the last one ended, for this many times their length, so that
-one in a hundred tasks waits for such a look; and for so many seconds at most."""
+_QUICK = 0.005
+"""Seconds below which a look at the front shows that the dead rows are gone."""
+_REST = 10.0
+"""Between two looks lies so many times what one took: they cost the server a tenth of a core at most."""
 
 
-@dataclass(slots=True)
 class Starts:
     """Where claims begin in each queue.
 
     A transaction that is left open somewhere on the server keeps dead rows from being removed, and a claim from the
-    front of the queue wades through all that was ever claimed since. Then most claims begin where the last one ended,
-    and only now and then one looks at the front, for records that came back or are more urgent.
+    front of the queue wades through all that was ever claimed since. Then claims begin where the last one ended, and
+    another connection looks at the front now and then, for records that came back or are more urgent.
+
+    Args:
+        lane: The other connection; it is made when it is needed.
+        sql: The statements.
+        on_change: Called when a look has found a record that the claims so far have passed over.
     """
 
-    _positions: dict[str, tuple[int, datetime, UUID]] = field(default_factory=dict)
-    _until: float = 0.0
-    _slow: int = 0
-    _took: float = 0.0
+    def __init__(self, lane: Lane, sql: Statements, on_change: Callable[[], None]) -> None:
+        self._lane = lane
+        self._sql = sql
+        self._on_change = on_change
+        self._positions: dict[str, tuple[int, datetime, UUID]] = {}
+        self._slow = 0
+        self._wading = False
+        self._looking: asyncio.Task[None] | None = None
+        self._next_look = 0.0
 
     @property
-    def suspicious(self) -> bool:
-        """Whether it is time to ask for the number of dead rows."""
-        return self._slow >= _SLOW_IN_A_ROW and time.monotonic() >= self._until
+    def next_look_in(self) -> float | None:
+        """Seconds until a claim has the front looked at; ``None`` where claims begin there, and during a look."""
+        return max(0.0, self._next_look - time.monotonic()) if self._wading and self._looking is None else None
 
-    def decide(self, dead: int) -> None:
-        """Take their number."""
-        if dead >= _MANY_DEAD:
-            self._until = time.monotonic() + min(_LONGEST, _PATIENCE * self._took)
-        else:
-            self._slow = 0
-
-    @property
-    def left(self) -> float:
-        """Seconds for which claims may pass over what is at the front; 0 as a rule."""
-        return max(0.0, self._until - time.monotonic())
-
-    def now(self) -> tuple[list[Any], ...]:
-        """The arguments of a claim."""
-        if time.monotonic() >= self._until or not self._positions:
+    def now(self, queues: Sequence[str]) -> tuple[list[Any], ...]:
+        """The arguments of a claim from these queues, or from every queue."""
+        if not self._wading:
             return [], [], [], []
+        if self._looking is None and time.monotonic() >= self._next_look:
+            self._looking = asyncio.create_task(self._look(list(queues)))
         positions = self._positions.items()
         return tuple(map(list, zip(*((queue, *position) for queue, position in positions), strict=True)))
 
-    def learn(self, row: Sequence[Any], seconds: float) -> None:
+    async def learn(self, connection: Connection, row: Sequence[Any], seconds: float) -> None:
         """Note how far a claim came, and whether it was slow."""
-        now = time.monotonic()
-        from_front = now >= self._until
         if row[4] is not None:
             for queue, rank, due_at, record_id in zip(row[6], row[17], row[18], row[4], strict=True):
                 self._positions[queue] = (rank, due_at, record_id)
-        if not from_front:
+        if self._wading:
             return
-        self._slow, self._took = self._slow + 1 if seconds > _SLOW else 0, seconds
-        if not self._slow:
+        if seconds <= _SLOW:
+            self._slow = 0
             self._positions.clear()
+            return
+        self._slow += 1
+        if self._slow >= _SLOW_IN_A_ROW and self._positions:
+            self._slow = 0
+            self._wading = (await connection.run(self._sql["dead_rows"]))[0][0] >= _MANY_DEAD
+
+    async def _look(self, queues: list[str]) -> None:
+        began = time.monotonic()
+        try:
+            fronts = await self._lane.serve(
+                lambda connection: connection.run(self._sql["find_fronts"], queues, not queues)
+            )
+        except BackendError:  # claims find out themselves
+            fronts, self._wading = (), False
+        finally:
+            self._looking = None
+        took = time.monotonic() - began
+        self._wading = self._wading and took >= _QUICK
+        self._next_look = time.monotonic() + _REST * took
+        for queue, *front in fronts:
+            position = self._positions.get(queue)
+            if position is None or tuple(front) < position:
+                self._positions[queue] = (front[0], front[1], front[2])
+                self._on_change()

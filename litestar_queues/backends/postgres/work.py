@@ -57,7 +57,9 @@ _Claim = tuple[ClaimRequest, asyncio.Future[ClaimBatch]]
 class WorkDesk:
     """Gathers what a worker asks for while a statement is under way into the next one."""
 
-    def __init__(self, lane: Lane, sql: Statements, *, channel: str | None, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, lane: Lane, scout: Lane, sql: Statements, *, channel: str | None, on_change: Callable[[], None]
+    ) -> None:
         self._lane = lane
         self._sql = sql
         self._channel = channel
@@ -65,7 +67,7 @@ class WorkDesk:
         self._finishes: list[_Finish] = []
         self._claims: list[_Claim] = []
         self._unwanted: list[tuple[Sequence[Claim], datetime | None]] = []
-        self._starts = Starts()
+        self._starts = Starts(scout, sql, on_change)
         self._pauses = Pauses(sql)
         self._serving: asyncio.Task[None] | None = None
 
@@ -197,7 +199,7 @@ class WorkDesk:
     def _look_again_in(self, next_due_in: float | None, *, full: bool) -> float | None:
         if full:
             return None
-        sources = (next_due_in, self._starts.left or None, self._pauses.resumed_in)
+        sources = (next_due_in, self._starts.next_look_in, self._pauses.resumed_in)
         reasons = [seconds for seconds in sources if seconds is not None]
         return max(0.0, min(reasons)) if reasons else None
 
@@ -212,7 +214,7 @@ class WorkDesk:
         despite_due: bool = False,
     ) -> Sequence[Any]:
         began = time.monotonic()
-        starts = self._starts.now()
+        starts = self._starts.now(request.queues)
         queues = list(dict.fromkeys(request.queues))
         if not queues and limit:  # to ask which queues there are would look at the front
             queues = [queue for queue in starts[0] if queue != CANARY_QUEUE]
@@ -226,9 +228,7 @@ class WorkDesk:
             request.worker_id, *starts, despite_due, self._pauses.known,
         )  # fmt: skip
         if limit:
-            self._starts.learn(rows[0], time.monotonic() - began)
-            if self._starts.suspicious:
-                self._starts.decide((await connection.run(self._sql["dead_rows"]))[0][0])
+            await self._starts.learn(connection, rows[0], time.monotonic() - began)
         return rows[0]
 
     async def _end(self, connection: Connection, completions: Sequence[Completion], now: datetime | None) -> set[Key]:

@@ -213,6 +213,30 @@ kept as (
 )
 insert into lq_count (queue, status, n) select queue, 'cancelled', count(*) from expired group by queue
 
+-- The first pending record of each queue named in $1, or of every queue ($2).
+-- name: find_fronts
+with recursive front (queue, rank, due_at, id) as ( -- jumps from queue to queue through the index
+    (
+        select queue, rank, due_at, id from lq_live
+        where status = 'pending' and $2::boolean order by queue, rank, due_at, id limit 1
+    )
+    union all
+    select found.*
+    from front
+    cross join lateral (
+        select queue, rank, due_at, id from lq_live
+        where status = 'pending' and queue > front.queue order by queue, rank, due_at, id limit 1
+    ) as found
+)
+select * from front
+union all
+select found.*
+from unnest($1::text[]) as named (queue)
+cross join lateral (
+    select queue, rank, due_at, id from lq_live
+    where status = 'pending' and lq_live.queue = named.queue order by rank, due_at, id limit 1
+) as found
+
 -- About how many rows of the live table wait for vacuum.
 -- name: dead_rows
 select pg_stat_get_dead_tuples('lq_live'::regclass)
