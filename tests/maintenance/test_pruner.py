@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -76,8 +78,25 @@ async def test_a_full_batch_is_followed_soon_by_the_next(clock: FakeClock, monke
     attic = Attic(clock)
     await attic.fill(Completed(None), 7)
     clock.advance(8 * DAY)
-    assert [await attic.pruner.run_once() for _ in range(2)] == [0.1, None]
+    assert [await attic.pruner.run_once() is None for _ in range(2)] == [False, True]
     assert attic.told.events == [Pruned("completed", 5), Pruned("completed", 2)]
+
+
+async def test_it_rests_longer_than_a_batch_took(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruner, "_BATCH", 5)
+    attic = Attic(clock)
+    await attic.fill(Completed(None), 5)
+    clock.advance(8 * DAY)
+    prune_many = attic.backend.prune_many
+
+    async def prune_slowly(*args: Any, **kwargs: Any) -> Any:
+        await asyncio.sleep(0.05)
+        return await prune_many(*args, **kwargs)
+
+    monkeypatch.setattr(attic.backend, "prune_many", prune_slowly)
+    rest = await attic.pruner.run_once()
+    assert rest is not None
+    assert rest > 0.05
 
 
 async def test_ticks_go_after_a_month(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +106,7 @@ async def test_ticks_go_after_a_month(clock: FakeClock, monkeypatch: pytest.Monk
     await attic.backend.sync_schedules([make_schedule()])
     await attic.backend.fire_ticks(TickBatch("report", NOON, [make_tick()], NOON + timedelta(days=1), overlap=True))
     clock.advance(31 * DAY)
-    assert await attic.pruner.run_once() == 0.1  # the tick; the schedule that nobody vouches for is next
+    assert await attic.pruner.run_once() is not None  # the tick; the schedule that nobody vouches for is next
     assert await attic.backend.list_schedules() == []
 
 
@@ -102,5 +121,5 @@ async def test_lost_workers_and_tallies_go_after_a_day(clock: FakeClock, monkeyp
     assert await attic.pruner.run_once() is None
     assert len(await attic.backend.list_workers()) == len(await attic.backend.list_tallies(seconds=DAY)) == 3
     clock.advance(61)
-    assert [await attic.pruner.run_once() for _ in range(2)] == [0.1, None]
+    assert [await attic.pruner.run_once() is None for _ in range(2)] == [False, True]
     assert [*await attic.backend.list_workers(), *await attic.backend.list_tallies(seconds=2 * DAY)] == []
