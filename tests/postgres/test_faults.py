@@ -206,7 +206,7 @@ async def test_a_server_that_hangs_is_treated_as_one_that_cannot_be_reached(
     }
     await calls[lane]()
     (pid,) = await pids(admin, lane, area)
-    lanes = {one._name: one for one in (backend._lane, backend._work_lane, backend._enqueue_lane)}
+    lanes = {one._name: one for one in backend._lanes}
     monkeypatch.setattr(lanes[lane], "patience", 0.3)
     os.kill(pid, signal.SIGSTOP)
     try:

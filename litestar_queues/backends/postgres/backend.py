@@ -92,14 +92,11 @@ class PostgresBackend(PostgresFleet):
     async def open(self) -> None:
         if self._is_open:
             return
-        self._work_lane = Lane(self._address, "litestar-queues worker")
-        self._enqueue_lane = Lane(self._address, "litestar-queues enqueue")
-        self._lane = Lane(self._address, "litestar-queues")
-        self._scout = Lane(self._address, "litestar-queues scout")
-        self._enqueues = EnqueueDesk(self._enqueue_lane, self._sql, channel=self._channel)
-        self._work = WorkDesk(
-            self._work_lane, self._scout, self._sql, channel=self._channel, on_change=self.listener.notify
-        )
+        names = ("litestar-queues enqueue", "litestar-queues worker", "litestar-queues scout", "litestar-queues")
+        self._lanes = [Lane(self._address, name) for name in names]
+        enqueue, work, scout, self._lane = self._lanes
+        self._enqueues = EnqueueDesk(enqueue, self._sql, channel=self._channel)
+        self._work = WorkDesk(work, scout, self._sql, channel=self._channel, on_change=self.listener.notify)
         try:
             await self._lane.run(self._prepare)
         except BaseException:
@@ -117,7 +114,7 @@ class PostgresBackend(PostgresFleet):
             return
         self._is_open = False
         await self.listener.close()
-        for lane in (self._enqueue_lane, self._work_lane, self._scout, self._lane):
+        for lane in self._lanes:
             await lane.close()
 
     async def migrate(self) -> Sequence[str]:
