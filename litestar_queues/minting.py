@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from litestar_queues.codec import decode_json, encode_object, encode_payload, extend_object
 from litestar_queues.correlation import CORRELATION_KEY, current_correlation_id
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from litestar_queues.config import QueueConfig
     from litestar_queues.options import TaskOptions
 
-__all__ = ("EnqueueSpec", "Minter", "without_collections")
+__all__ = ("Bulk", "EnqueueSpec", "Minter", "without_collections")
 
 _CALL_OPTIONS = OPTION_NAMES | {"connection"}
 _new_record: Callable[[tuple[Any, ...]], NewRecord] = partial(tuple.__new__, NewRecord)  # without a look at its length
@@ -71,6 +71,40 @@ def without_collections() -> Iterator[None]:
             gc.enable()
 
 
+class Bulk(Sequence[NewRecord]):
+    """The records of many specs, each minted when somebody looks at it or at one behind it.
+
+    So a store can take the first ones while the next ones are made, and the event loop is not held for all of them.
+
+    Args:
+        specs: What the records are made from.
+        mint: Makes one.
+    """
+
+    def __init__(self, specs: Iterable[EnqueueSpec], mint: Callable[[EnqueueSpec], NewRecord]) -> None:
+        self._specs = tuple(specs)
+        self._mint = mint
+        self._minted: list[NewRecord] = []
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    @overload
+    def __getitem__(self, at: int) -> NewRecord: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[NewRecord]: ...
+
+    def __getitem__(self, at: int | slice) -> NewRecord | Sequence[NewRecord]:
+        end = at.indices(len(self))[1] if isinstance(at, slice) else range(len(self))[at] + 1
+        with without_collections():
+            self._minted += map(self._mint, self._specs[len(self._minted) : end])
+        return self._minted[at]
+
+    def __iter__(self) -> Iterator[NewRecord]:
+        return iter(self[:])
+
+
 class Minter:
     """Turns calls into records.
 
@@ -101,12 +135,11 @@ class Minter:
         connection = options.pop("connection", None)
         return self._mint(found, args, arguments, found.options.merge(options)), connection
 
-    def from_spec(
-        self, task: Task[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> NewRecord:
+    def from_spec(self, spec: EnqueueSpec) -> NewRecord:
         """Mint the record of an :class:`EnqueueSpec`."""
-        found = self._find(task)
-        return self._mint(found, args, kwargs, found.options.merge(options) if options else found.options)
+        found = self._find(spec.task)
+        options = spec.overrides()
+        return self._mint(found, spec.args, spec.kwargs, found.options.merge(options) if options else found.options)
 
     def tick(self, task: Task[..., Any], *, schedule: str, delay: float) -> NewRecord:
         """Mint the record of one tick of a recurring task."""

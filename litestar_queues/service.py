@@ -16,7 +16,7 @@ from litestar_queues.events import EventBus
 from litestar_queues.execution.inline import run_due
 from litestar_queues.execution.local import LocalExecution
 from litestar_queues.logs import log_events
-from litestar_queues.minting import EnqueueSpec, Minter, without_collections
+from litestar_queues.minting import Bulk, EnqueueSpec, Minter, without_collections
 from litestar_queues.records import NewRecord
 from litestar_queues.registry import TaskRegistry, get_task_registry
 from litestar_queues.results import TaskResult
@@ -158,8 +158,7 @@ class QueueService(Steering):
         """
         if not self._is_open:
             await self.open()
-        with without_collections():
-            minted = [self._minter.from_spec(spec.task, spec.args, spec.kwargs, spec.overrides()) for spec in specs]
+        minted = Bulk(specs, self._minter.from_spec)
         if not minted:
             return []
         enqueued = await self._enqueue_many(minted, connection)

@@ -115,7 +115,8 @@ class QueueBackend(FleetStore):
         answer names the holder. That holds within one batch too.
 
         Args:
-            records: In the order in which the answers come back.
+            records: In the order in which the answers come back. They may be minted as they are looked at, which is
+                for the caller's context alone; what looking at one raises is raised, and nothing is stored.
             connection: The caller's own connection; then the records are committed by the caller.
 
         Raises:

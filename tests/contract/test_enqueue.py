@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextvars import ContextVar
 from datetime import datetime, timedelta, timezone
+from typing import overload
 
 import pytest
 
@@ -11,7 +14,7 @@ from litestar_queues.backends.base import QueueBackend
 from litestar_queues.errors import InvalidArgumentError
 from litestar_queues.ids import new_id
 from litestar_queues.outcomes import Completed
-from litestar_queues.records import Enqueued, QueuedTaskRecord
+from litestar_queues.records import Enqueued, NewRecord, QueuedTaskRecord
 from litestar_queues.status import TaskStatus
 from tests.builders import NOON, make_record
 from tests.contract.laws import assert_balanced, claim, enqueue, get, ids_of, run_one
@@ -181,3 +184,54 @@ async def test_an_id_need_not_be_the_newest(backend: QueueBackend) -> None:
     late = await enqueue(backend)
     await enqueue(backend, id=early)
     assert ids_of(await claim(backend)) == [early, late]
+
+
+class Lazy(Sequence[NewRecord]):
+    """Records that are made as they are looked at: each once, by the caller alone."""
+
+    def __init__(self, count: int, fails_at: int | None = None) -> None:
+        self._count = count
+        self._fails_at = fails_at
+        self.made: list[NewRecord] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> NewRecord: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[NewRecord]: ...
+
+    def __getitem__(self, at: int | slice) -> NewRecord | Sequence[NewRecord]:
+        end = at.indices(self._count)[1] if isinstance(at, slice) else range(self._count)[at] + 1
+        while len(self.made) < end:
+            if len(self.made) == self._fails_at:
+                msg = "no such task"
+                raise InvalidArgumentError(msg)
+            self.made.append(make_record(task=CALLER.get()))
+        return self.made[at]
+
+
+CALLER = ContextVar("CALLER", default="nobody")
+
+
+async def test_a_bulk_is_looked_at_within_the_context_of_its_caller(backend: QueueBackend) -> None:
+    async def produce(name: str) -> Sequence[Enqueued]:
+        CALLER.set(name)
+        return await backend.enqueue_many(Lazy(2_500))
+
+    one, other = await asyncio.gather(produce("one"), produce("other"))
+    for name, answers in (("one", one), ("other", other)):
+        assert len(answers) == 2_500
+        found = await backend.get_many([answer.id for answer in (answers[0], answers[-1])])
+        assert [record.task_name for record in found.values()] == [name] * 2
+    assert (await backend.statistics()).pending == 5_000
+
+
+async def test_where_a_record_behind_many_is_refused_none_is_stored(backend: QueueBackend) -> None:
+    with pytest.raises(InvalidArgumentError, match="no such task"):
+        await backend.enqueue_many(Lazy(2_500, fails_at=2_400))
+    assert (await backend.statistics()).pending == 0
+    assert [one.created for one in await backend.enqueue_many(Lazy(2_500))] == [True] * 2_500
+    assert (await backend.statistics()).pending == 2_500

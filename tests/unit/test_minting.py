@@ -12,7 +12,7 @@ import pytest
 from litestar_queues.config import QueueConfig
 from litestar_queues.errors import InvalidArgumentError, PayloadTooLargeError, UnknownTaskError
 from litestar_queues.execution.context import TaskExecutionContext
-from litestar_queues.minting import Minter
+from litestar_queues.minting import Bulk, EnqueueSpec, Minter
 from litestar_queues.options import OPTION_NAMES, TaskOptions
 from litestar_queues.records import CANARY_QUEUE, NewRecord
 from litestar_queues.registry import TaskRegistry
@@ -64,7 +64,7 @@ def test_a_call_becomes_a_record_with_the_options_of_its_task() -> None:
 
 def test_a_task_may_be_named() -> None:
     assert make_minter().from_call("send", ("ada",), {})[0].task == "send"
-    assert make_minter().from_spec("send", ("ada",), {}, {}).task == "send"
+    assert make_minter().from_spec(EnqueueSpec("send", ("ada",))).task == "send"
 
 
 def test_every_record_has_an_id_of_its_own_in_the_order_of_minting() -> None:
@@ -104,7 +104,7 @@ def test_a_name_that_could_be_both_is_refused_as_ambiguous(name: str) -> None:
 
 def test_using_and_specs_say_options_without_doubt() -> None:
     assert mint(TASKS["anything"].using(queue="slow"), to="ada").queue == "slow"
-    record = make_minter().from_spec(TASKS["anything"], (), {"queue": "an argument"}, {"queue": "slow"})
+    record = make_minter().from_spec(EnqueueSpec(TASKS["anything"], (), {"queue": "an argument"}, queue="slow"))
     assert (record.queue, arguments(record)) == ("slow", [[], {"queue": "an argument"}])
 
 
@@ -136,11 +136,6 @@ def test_a_wrong_call_is_refused_by_name(task: Any, args: Any, kwargs: Any, mess
     with pytest.raises(InvalidArgumentError) as refusal:
         mint(task, *args, **kwargs)
     assert message in str(refusal.value)
-
-
-def test_a_misspelled_option_of_a_spec_is_answered_with_the_one_that_was_meant() -> None:
-    with pytest.raises(InvalidArgumentError, match="did you mean 'priority'"):
-        make_minter().from_spec("send", ("ada",), {}, {"prioritty": 1})
 
 
 def test_an_unknown_task_is_refused_with_the_names_that_are_like_it() -> None:
@@ -197,3 +192,21 @@ def test_a_tick_is_due_by_its_schedule_and_holds_no_key() -> None:
     record = make_minter().tick(task, schedule="beat", delay=1.5)
     assert (record.schedule, record.delay, record.scheduled_at, record.key) == ("beat", 1.5, None, None)
     assert (record.unique_for, record.max_attempts, record.payload) == (None, 4, b"[[],{}]")
+
+
+def test_the_records_of_a_bulk_are_minted_once_when_they_are_looked_at() -> None:
+    minter, minted = make_minter(), []
+
+    def mint_one(spec: EnqueueSpec) -> NewRecord:
+        minted.append(spec.args[0])
+        return minter.from_spec(spec)
+
+    bulk = Bulk((EnqueueSpec("send", (str(n),)) for n in range(6)), mint_one)
+    assert (len(bulk), minted) == (6, [])
+    first, part = bulk[0], bulk[1:3]
+    assert minted == ["0", "1", "2"]
+    assert [first, *part, *bulk[3:]] == list(bulk)
+    assert [arguments(bulk[-1]), len(bulk[4:99]), len(bulk[6:])] == [[["5"], {}], 2, 0]
+    assert minted == [str(n) for n in range(6)]
+    with pytest.raises(IndexError):
+        bulk[6]

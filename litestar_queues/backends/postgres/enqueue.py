@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from litestar_queues.backends.laws import due_at, text_of
 from litestar_queues.backends.postgres.callers import in_part, of_caller
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ("EnqueueDesk", "insert")
 
+T = TypeVar("T")
+
 _MOST_TOGETHER = 1_000
 """Calls that may share one commit."""
 _MOST_ALIKE = 10_000
 """Records that one statement inserts."""
+_PART = 1_000
+"""Records that are minted while so many others are inserted; a statement of its own for more would gain nothing."""
 _MANY = 500
 """From so many on it pays to ask once whether any of the ids can be there already."""
 _TRIES = 5
@@ -165,6 +169,8 @@ class EnqueueDesk:
 
     async def enqueue(self, records: Sequence[NewRecord], now: datetime | None) -> Sequence[Enqueued]:
         """Insert the records, all or none."""
+        if len(records) > _PART and records[0].key is None:  # keys of one call go in one order, or two calls deadlock
+            return await self._lane.run(lambda connection: self._in_parts(connection, records, now))
         future: asyncio.Future[Sequence[Enqueued]] = asyncio.get_running_loop().create_future()
         self._waiting.append((records, now, future))
         if self._serving is None:
@@ -202,6 +208,27 @@ class EnqueueDesk:
         finally:
             self._serving = None
 
+    async def _in_parts(
+        self, connection: Connection, records: Sequence[NewRecord], now: datetime | None
+    ) -> list[Enqueued]:
+        """Insert very many: while the server takes a part of them, the next one is minted."""
+
+        async def mint(start: int) -> Sequence[NewRecord]:
+            await asyncio.sleep(0)  # by then the part before is on its way
+            return records[start : start + _PART]
+
+        await connection.run(self._sql["begin"])
+        answers: list[Enqueued] = []
+        part = records[:_PART]
+        for following in range(_PART, len(records) + _PART, _PART):
+            inserting = insert(connection, self._sql, part, now=now, channel=self._channel)
+            # not raised at once: nothing else may use the connection until the insert has ended
+            inserted, minted = await asyncio.gather(inserting, mint(following), return_exceptions=True)
+            answers += _checked(inserted)
+            part = _checked(minted)
+        await connection.run(self._sql["commit"])
+        return answers
+
     async def _apart(self, calls: Sequence[Any], error: Exception) -> None:
         """One of the calls is at fault: find it, and let the others through."""
         if len(calls) == 1:
@@ -234,6 +261,12 @@ class EnqueueDesk:
             at += len(call[0])
             if not call[2].done():
                 call[2].set_result(mine)
+
+
+def _checked(answer: T | BaseException) -> T:
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def _fail(future: asyncio.Future[Any], error: BaseException, cause: BaseException | None) -> None:

@@ -158,7 +158,7 @@ class SQLiteBackend(SQLiteFleet):
             return await enqueue_on(connection, records, self._clock.micros(), self._file)
         if self._writer is None:
             raise self._closed()
-        return await self._writer.submit_together(enqueue, records)
+        return await self._writer.submit_together(enqueue, records[:])  # all of them are minted here, not in the thread
 
     async def cancel_many(self, ids: Sequence[UUID], *, include_running: bool = False) -> Mapping[UUID, TaskStatus]:
         return await self._write(partial(cancel, ids=ids, include_running=include_running), wakes=True)
