@@ -41,7 +41,7 @@ def stopped(postgres_server: Server) -> str:
     async def fill() -> None:
         backend = PostgresBackend(Address.from_url(postgres_server.url(), pooled=False), prefix=prefix)
         await backend.open()
-        connection = await connect(postgres_server, schema, {})
+        connection = await connect(postgres_server.url(), schema, {})
         await connection.execute(STOPPED)
         await connection.execute("vacuum analyze lq_live")
         await connection.close()
@@ -57,7 +57,7 @@ async def mode(
     request: pytest.FixtureRequest, postgres_server: Server, stopped: str
 ) -> AsyncIterator[tuple[Any, bool]]:
     settings, generic = MODES[request.param]
-    connection = await connect(postgres_server, stopped, settings)
+    connection = await connect(postgres_server.url(), stopped, settings)
     yield connection, generic
     await connection.close()
 

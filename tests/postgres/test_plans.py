@@ -112,7 +112,7 @@ def filled(postgres_server: Server) -> str:
     async def fill() -> None:
         backend = PostgresBackend(Address.from_url(postgres_server.url(), pooled=False), prefix=prefix)
         await backend.migrate()
-        connection = await connect(postgres_server, schema, {})
+        connection = await connect(postgres_server.url(), schema, {})
         await connection.execute(FILL)
         for table in ("live", "done", "count", "tick", "schedule", "worker", "tally", "pause"):
             await connection.execute(f"vacuum analyze lq_{table}")
@@ -122,17 +122,19 @@ def filled(postgres_server: Server) -> str:
     return schema
 
 
-async def connect(server: Server, schema: str, settings: dict[str, str]) -> Any:
-    url = server.url().replace("+asyncpg", "")
+async def connect(url: str, schema: str, settings: dict[str, str]) -> Any:
     return await asyncpg.connect(
-        url, server_settings={"search_path": schema, **settings}, statement_cache_size=0, command_timeout=30
+        url.replace("+asyncpg", ""),
+        server_settings={"search_path": schema, **settings},
+        statement_cache_size=0,
+        command_timeout=30,
     )
 
 
 @pytest.fixture(params=MODES)
 async def mode(request: pytest.FixtureRequest, postgres_server: Server, filled: str) -> AsyncIterator[tuple[Any, bool]]:
     settings, generic = MODES[request.param]
-    connection = await connect(postgres_server, filled, settings)
+    connection = await connect(postgres_server.url(), filled, settings)
     yield connection, generic
     await connection.close()
 

@@ -24,7 +24,6 @@ async def claim(backend: PostgresBackend, queues: Sequence[str] = (), limit: int
 async def backend(postgres_server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PostgresBackend]:
     """One for whom every claim is slow."""
     monkeypatch.setattr(starts, "_SLOW", 0.0)
-    monkeypatch.setattr(starts, "_QUICK", 0.0)
     address = Address.from_url(postgres_server.url(), pooled=False)
     one = PostgresBackend(address, prefix=postgres_server.new_prefix(), notifications=False)
     await one.open()
@@ -77,11 +76,10 @@ async def test_claims_pass_over_many_dead_rows_and_another_connection_looks_at_t
                 await (changed.wait() if batch.next_due_in is None else asyncio.sleep(batch.next_due_in))
 
 
-async def test_claims_begin_at_the_front_again_once_it_is_quickly_looked_at(
+async def test_claims_begin_at_the_front_again_once_the_dead_rows_are_gone(
     backend: PostgresBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starts, "_MANY_DEAD", 0)
-    monkeypatch.setattr(starts, "_QUICK", 60.0)
     monkeypatch.setattr(starts, "_REST", 1e9)
     priorities = count(1)
     await claim_some(backend)

@@ -18,15 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ("Starts",)
 
-_SLOW = 0.02
-"""Seconds from which a claim is thought to wade through dead rows."""
+_SLOW, _SLOW_EACH = 0.005, 0.0001
+"""Seconds from which a claim is thought to wade through dead rows, and so many more for each record that it holds."""
 _SLOW_IN_A_ROW = 3
 _MANY_DEAD = 20_000
 """Dead rows from which they are held to be the reason, not the disk or a busy machine; vacuum comes far earlier."""
-_QUICK = 0.005
-"""Seconds below which a look at the front shows that the dead rows are gone."""
-_REST = 10.0
-"""Between two looks lies so many times what one took: they cost the server a tenth of a core at most."""
+_REST, _SHORTEST_REST = 50.0, 0.1
+"""Between two looks lies so many times what one took, so that those of a worker cost the server a fiftieth of a core at
+most; and no fewer seconds than this."""
 
 
 class Starts:
@@ -73,30 +72,36 @@ class Starts:
                 self._positions[queue] = (rank, due_at, record_id)
         if self._wading:
             return
-        if seconds <= _SLOW:
+        if seconds <= _SLOW + _SLOW_EACH * len(row[4] or ()):
             self._slow = 0
             self._positions.clear()
             return
         self._slow += 1
         if self._slow >= _SLOW_IN_A_ROW and self._positions:
             self._slow = 0
-            self._wading = (await connection.run(self._sql["dead_rows"]))[0][0] >= _MANY_DEAD
+            self._wading = await self._are_many_dead(connection)
 
     async def _look(self, queues: list[str]) -> None:
         began = time.monotonic()
         try:
-            fronts = await self._lane.serve(
-                lambda connection: connection.run(self._sql["find_fronts"], queues, not queues)
-            )
+            fronts = await self._lane.serve(lambda connection: self._find_fronts(connection, queues))
         except BackendError:  # claims find out themselves
             fronts, self._wading = (), False
         finally:
             self._looking = None
-        took = time.monotonic() - began
-        self._wading = self._wading and took >= _QUICK
-        self._next_look = time.monotonic() + _REST * took
+        now = time.monotonic()
+        self._next_look = now + max(_SHORTEST_REST, _REST * (now - began))
         for queue, *front in fronts:
             position = self._positions.get(queue)
             if position is None or tuple(front) < position:
                 self._positions[queue] = (front[0], front[1], front[2])
                 self._on_change()
+
+    async def _find_fronts(self, connection: Connection, queues: list[str]) -> Sequence[Sequence[Any]]:
+        fronts = await connection.run(self._sql["find_fronts"], queues, not queues)
+        self._wading = await self._are_many_dead(connection)
+        return fronts
+
+    async def _are_many_dead(self, connection: Connection) -> bool:
+        dead: int = (await connection.run(self._sql["dead_rows"]))[0][0]
+        return dead >= _MANY_DEAD

@@ -5,7 +5,7 @@ with clock (at) as (select coalesce($1::timestamptz, now())),
 ended as (
     delete from lq_live
     using unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[]) as done (id, token, ending, reason, entry)
-    where lq_live.id = done.id and lq_live.token = done.token
+    where lq_live.id = any(array[done.id]) and lq_live.token = done.token
     returning lq_live.*, done.ending, done.reason, done.entry
 ),
 kept as (
@@ -40,7 +40,7 @@ given (id, token, delay, reason, entry, spent) as (
 ),
 stopped as (
     delete from lq_live using given
-    where lq_live.id = given.id and lq_live.token = given.token and cancel_requested
+    where lq_live.id = any(array[given.id]) and lq_live.token = given.token and cancel_requested
     returning lq_live.*, given.reason, given.entry, given.spent
 ),
 kept as (
@@ -71,7 +71,7 @@ back as (
             || '{"attempt":' || attempt || ',"at":' || (extract(epoch from clock.at) * 1000000)::bigint || given.entry
             || ']' end
     from given cross join clock
-    where lq_live.id = given.id and lq_live.token = given.token and not cancel_requested
+    where lq_live.id = any(array[given.id]) and lq_live.token = given.token and not cancel_requested
     returning lq_live.id, lq_live.queue
 ),
 told as (
@@ -85,7 +85,7 @@ select id from back where (select count(*) from told) >= 0
 -- name: renew_many
 update lq_live set lease_until = coalesce($1::timestamptz, now()) + make_interval(secs => $4::double precision)
 from unnest($2::uuid[], $3::bigint[]) as held (id, token)
-where lq_live.id = held.id and lq_live.token = held.token
+where lq_live.id = any(array[held.id]) and lq_live.token = held.token
 returning lq_live.id, lq_live.token, cancel_requested
 
 -- Running records of a worker that somebody asked to stop.
@@ -96,4 +96,4 @@ select id from lq_live where status = 'running' and cancel_requested and worker_
 -- name: save_progress
 update lq_live set progress = news.progress
 from unnest($1::uuid[], $2::bigint[], $3::text[]) as news (id, token, progress)
-where lq_live.id = news.id and lq_live.token = news.token
+where lq_live.id = any(array[news.id]) and lq_live.token = news.token

@@ -73,7 +73,7 @@ lost as materialized (
 ),
 ended as (
     delete from lq_live using lost
-    where lq_live.id = lost.id and (cancel_requested or lost_leases + 1 >= $6::integer)
+    where lq_live.id = any(array[lost.id]) and (cancel_requested or lost_leases + 1 >= $6::integer)
     returning lq_live.*
 ),
 kept as (
@@ -96,7 +96,7 @@ back as (
     update lq_live set
         status = 'pending', lost_leases = lost_leases + 1, attempt = attempt - 1, token = null, lease_until = null
     from lost
-    where lq_live.id = lost.id and not cancel_requested and lost_leases + 1 < $6::integer
+    where lq_live.id = any(array[lost.id]) and not cancel_requested and lost_leases + 1 < $6::integer
     returning lq_live.id, task, queue, worker_id
 ),
 told as (
