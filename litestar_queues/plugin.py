@@ -90,7 +90,7 @@ class QueuePlugin(InitPlugin, CLIPlugin):
         config = self.config.event_config
         followers = Followers(service.get_tasks, details=config.show_results)
         app_config.route_handlers = [*app_config.route_handlers, follow_router(followers, config)]
-        app_config.on_shutdown = [*app_config.on_shutdown, followers.close]
+        app_config.on_shutdown = [*app_config.on_shutdown, followers.lookout.close]
 
     @asynccontextmanager
     async def _lifespan(self, app: Litestar) -> AsyncIterator[None]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from litestar_queues.backends.base import QueueBackend
     from litestar_queues.execution.base import ExecutionBackend
     from litestar_queues.records import Enqueued
+    from litestar_queues.ticks import TickBatch
     from litestar_queues.tracing import Tracing
 
 __all__ = ("QueueService",)
@@ -237,6 +238,12 @@ class QueueService(Steering):
     def mint_tick(self, task: Task[..., Any], *, schedule: str, delay: float) -> NewRecord:
         """Make the record of one tick of a recurring task; the scheduler's door."""
         return self._minter.tick(task, schedule=schedule, delay=delay)
+
+    async def fire_ticks(self, batch: TickBatch) -> int:
+        """Write ticks of a schedule and their records, and give how many records were made; the scheduler's door."""
+        if self._tracing is None or not batch.ticks:
+            return await self.backend.fire_ticks(batch)
+        return await self._tracing.fire_ticks(self.backend.fire_ticks, batch)
 
 
 def _tracing_of(config: QueueConfig) -> Tracing | None:

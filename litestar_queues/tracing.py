@@ -18,7 +18,7 @@ from litestar_queues.release import release
 
 try:
     from opentelemetry.context import Context
-    from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, get_current_span, get_tracer
+    from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, get_current_span, get_tracer, use_span
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 except ImportError as error:
     raise MissingDependencyError(
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from litestar_queues.execution.base import ExecutionBackend
     from litestar_queues.execution.context import TaskExecutionContext
     from litestar_queues.records import Claim, Enqueued, NewRecord
+    from litestar_queues.ticks import TickBatch
 
 __all__ = ("TracedExecution", "Tracing")
 
@@ -71,6 +72,28 @@ class Tracing:
                 span.set_attribute("messaging.message.id", str(enqueued[0].id))
                 span.set_attribute("litestar_queues.created", enqueued[0].created)
             return enqueued
+
+    async def fire_ticks(self, fire: Callable[[TickBatch], Awaitable[int]], batch: TickBatch) -> int:
+        """Write ticks of a schedule within one span, to which the runs link; it is told of where records were made.
+
+        Where another worker was first, this one's span is never ended, so that a tick has one span, however large the
+        fleet.
+        """
+        records = [tick.record for tick in batch.ticks]
+        queue = records[0].queue
+        attributes = _attributes("enqueue", "send", queue) | _about(records[0].task, records[0].metadata)
+        attributes["litestar_queues.schedule"] = batch.schedule
+        if len(records) == 1:
+            attributes["messaging.message.id"] = str(records[0].id)
+        else:
+            attributes["messaging.batch.message_count"] = len(records)
+        span = self._tracer.start_span(f"enqueue {queue}", Context(), SpanKind.PRODUCER, attributes)
+        with use_span(span):
+            carried = zip(batch.ticks, _carry(records), strict=True)
+            made = await fire(batch._replace(ticks=[tick._replace(record=record) for tick, record in carried]))
+        if made:
+            span.end()
+        return made
 
     async def run(self, run: Callable[[], Awaitable[Outcome]], claim: Claim, worker_id: str) -> Outcome:
         """Run the claim within a span; before it stands the span of its wait, where both are of one trace."""

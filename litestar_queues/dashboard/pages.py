@@ -100,7 +100,7 @@ async def show_schedules(request: Request[Any, Any, Any], desk: TheDesk) -> Resp
 
 @get("/live", sync_to_thread=False)
 def watch(desk: TheDesk) -> Response[Any]:
-    if desk.live.is_full:
+    if desk.live.lookout.is_full:
         sentence = "as many pages as most_watchers allows are live already"
         return Response(sentence, status_code=503, media_type="text/plain", headers=HEADERS | {"Retry-After": "30"})
     headers = HEADERS | {"X-Accel-Buffering": "no"}

@@ -43,7 +43,7 @@ def mount(app_config: AppConfig, service: QueueService, config: DashboardConfig)
         exception_handlers=_exception_handlers(desk),
     )
     app_config.route_handlers = [*app_config.route_handlers, router]
-    app_config.on_shutdown = [*app_config.on_shutdown, desk.live.close]
+    app_config.on_shutdown = [*app_config.on_shutdown, desk.live.lookout.close]
 
 
 def _exception_handlers(desk: Desk) -> Any:

@@ -1,7 +1,7 @@
 """In: ids of records that pages follow. Out: their stored state whenever it changes, told to all who follow.
 
-One task looks for all of them, with one statement a look, only while there are any. A record has one latest state,
-shared by its followers: a slow one misses what lay between, and nothing is kept for it.
+All of them are looked at by one statement a look. A record has one latest state, shared by its followers: a slow one
+misses what lay between, and nothing is kept for it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from zlib import crc32
 
 from litestar_queues.codec import encode_object
 from litestar_queues.errors import BackendError, QueueError
+from litestar_queues.lookout import Lookout
 from litestar_queues.records import QueuedTaskRecord
 from litestar_queues.rooms import pause_after, sleep_until_set
-from litestar_queues.signals import server_is_leaving
 
 __all__ = ("Followers", "State", "TooManyFollowersError")
 
@@ -77,16 +77,10 @@ class Followers:
         details: bool = False,
     ) -> None:
         self._look = look
-        self._most = most
         self._details = details
         self._followed: dict[UUID, _Followed] = {}
-        self._polling: asyncio.Task[None] | None = None
-        self._closed = False
-
-    @property
-    def count(self) -> int:
-        """Followers now."""
-        return sum(one.followers for one in self._followed.values())
+        self._failures = 0
+        self.lookout = Lookout(self._look_for_all, wake=self._wake, most=most, name="litestar-queues-followers")
 
     async def current(self, record_id: UUID) -> State | None:
         """The state of a record as it is stored now; ``None`` where there is no such record.
@@ -95,7 +89,7 @@ class Followers:
             TooManyFollowersError: Nobody else can be served.
             BackendError: The store cannot be read.
         """
-        if self._closed or self.count >= self._most:
+        if self.lookout.is_full:
             raise TooManyFollowersError
         record = (await self._look([record_id])).get(record_id)
         return None if record is None else self._state(record)
@@ -117,49 +111,35 @@ class Followers:
             followed.tell(state)  # just read: newer than the last look
         ends_at = time.monotonic() + seconds
         try:
-            self._keep_polling()
-            while not (state.is_last or self._closed) and (left := ends_at - time.monotonic()) > 0:
-                changed = followed.changed
-                if followed.state is not None and followed.state.version != state.version:
-                    state = followed.state
-                    yield state
-                    continue
-                await sleep_until_set(changed, min(beat, left))
-                if not changed.is_set():
-                    yield None
-                elif followed.state is None:  # pruned meanwhile
-                    return
+            with self.lookout.watch():
+                while not (state.is_last or self.lookout.is_over) and (left := ends_at - time.monotonic()) > 0:
+                    changed = followed.changed
+                    if followed.state is not None and followed.state.version != state.version:
+                        state = followed.state
+                        yield state
+                        continue
+                    await sleep_until_set(changed, min(beat, left))
+                    if not changed.is_set():
+                        yield None
+                    elif followed.state is None:  # pruned meanwhile
+                        return
         finally:
             followed.followers -= 1
             if not followed.followers and self._followed.get(record_id) is followed:
                 del self._followed[record_id]
 
-    async def close(self) -> None:
-        """Let every follower go."""
-        self._closed = True
+    def _wake(self) -> None:
         for followed in self._followed.values():
             followed.tell(followed.state)
-        if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.wait({self._polling})
 
-    def _keep_polling(self) -> None:
-        if self._polling is None or self._polling.done():
-            self._polling = asyncio.create_task(self._poll(), name="litestar-queues-followers")
-
-    async def _poll(self) -> None:
-        failures = 0
-        while self._followed and not self._closed:
-            if server_is_leaving():
-                self._closed = True
-            try:
-                await self._look_at_all()
-                failures = 0
-            except BackendError:  # followers keep what they have, with signs of life, until the store is back
-                failures += 1
-            await asyncio.sleep(pause_after(failures) if failures else _INTERVAL)
-        for followed in self._followed.values():
-            followed.tell(followed.state)
+    async def _look_for_all(self) -> float:
+        try:
+            await self._look_at_all()
+        except BackendError:  # followers keep what they have, with signs of life, until the store is back
+            self._failures += 1
+            return pause_after(self._failures)
+        self._failures = 0
+        return _INTERVAL
 
     async def _look_at_all(self) -> None:
         wanted = list(self._followed)

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from litestar import Request, Response, Router, WebSocket, get, websocket
+from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException, NotFoundException, ServiceUnavailableException, WebSocketException
-from litestar.handlers import send_websocket_stream
+from litestar.handlers import BaseRouteHandler, send_websocket_stream
 from litestar.params import FromPath
 from litestar.response import Stream
+from litestar.utils import ensure_async_callable
 
 from litestar_queues.errors import BackendUnavailableError
 from litestar_queues.follow.followers import Followers, State, TooManyFollowersError
+from litestar_queues.lookout import BEGIN, LONGEST_STREAM
 
 if TYPE_CHECKING:
     from litestar_queues.event_config import QueueEventConfig
 
 __all__ = ("follow_router",)
 
-_LONGEST_STREAM = 30.0
-"""Seconds after which a stream ends and the browser opens another: past the guards, perhaps to another process."""
 _LONGEST_SOCKET = 3600.0
 _BEAT = 10.0
-_BEGIN: Final = b"retry: 1000\n\n"
+_LONGEST_REASON = 123
+"""Bytes that a frame which closes a WebSocket has room for."""
 _ALIVE: Final = b": still there\n\n"
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -33,7 +35,7 @@ def follow_router(followers: Followers, config: QueueEventConfig) -> Router:
     """Make the router; it stays out of the app's OpenAPI schema and asks the guards before each stream."""
     assert config.path is not None
 
-    @get("/{task_id:uuid}", name="litestar_queues_follow")
+    @get("/{task_id:uuid}", name="litestar_queues_follow", guards=list(config.guards))
     async def follow(task_id: FromPath[UUID], request: Request[Any, Any, Any]) -> Response[Any]:
         state = await _current(followers, task_id)
         known = request.headers.get("last-event-id")
@@ -41,12 +43,14 @@ def follow_router(followers: Followers, config: QueueEventConfig) -> Router:
             return Response(None, status_code=204)  # tells an EventSource not to come back
         return Stream(_frames(followers, task_id, state, known), media_type="text/event-stream", headers=_HEADERS)
 
-    @websocket("/{task_id:uuid}", name="litestar_queues_follow_socket")
+    guards = [_for_sockets(guard) for guard in config.guards]
+
+    @websocket("/{task_id:uuid}", name="litestar_queues_follow_socket", guards=guards)
     async def follow_socket(task_id: FromPath[UUID], socket: WebSocket[Any, Any, Any]) -> None:
         try:
             state = await _current(followers, task_id)
-        except HTTPException as error:  # of which Litestar tells a socket no status
-            raise WebSocketException(detail=error.detail, code=4000 + error.status_code) from error
+        except HTTPException as error:
+            raise await _refusal(socket, error) from error
         await socket.accept()
         await send_websocket_stream(
             socket, _messages(followers, task_id, state), listen_for_disconnect=True, warn_on_data_discard=False
@@ -55,9 +59,28 @@ def follow_router(followers: Followers, config: QueueEventConfig) -> Router:
     return Router(
         config.path.rstrip("/"),
         route_handlers=[follow, follow_socket],
-        guards=list(config.guards),
         include_in_schema=False,
     )
+
+
+def _for_sockets(guard: Callable[..., Any]) -> Callable[..., Any]:
+    ask = ensure_async_callable(guard)
+
+    async def guarded(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        try:
+            await ask(connection, handler)
+        except HTTPException as error:
+            assert isinstance(connection, WebSocket)
+            raise await _refusal(connection, error) from error
+
+    return guarded
+
+
+async def _refusal(socket: WebSocket[Any, Any, Any], error: HTTPException) -> WebSocketException:
+    """What closes the socket; a page learns why only where it was accepted before."""
+    await socket.accept()
+    reason = error.detail.encode()[:_LONGEST_REASON].decode(errors="ignore")
+    return WebSocketException(detail=reason, code=4000 + error.status_code)
 
 
 async def _current(followers: Followers, task_id: UUID) -> State:
@@ -75,10 +98,10 @@ async def _current(followers: Followers, task_id: UUID) -> State:
 
 
 async def _frames(followers: Followers, task_id: UUID, state: State, known: str | None) -> AsyncGenerator[bytes, None]:
-    yield _BEGIN
+    yield BEGIN
     if known != state.version:
         yield _frame(state)
-    async for changed in followers.follow(task_id, state, seconds=_LONGEST_STREAM, beat=_BEAT):
+    async for changed in followers.follow(task_id, state, seconds=LONGEST_STREAM, beat=_BEAT):
         yield _ALIVE if changed is None else _frame(changed)
 
 

@@ -13,7 +13,7 @@ from litestar_queues.rooms import Room
 from litestar_queues.ticks import DueSchedules, ScheduleRow, ScheduleSync, Tick, TickBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from litestar_queues.backends.base import QueueBackend
     from litestar_queues.clock import Clock
@@ -40,6 +40,7 @@ class Scheduler(Room):
         backend: Where schedules and ticks are.
         registry: The tasks; those with a schedule are fired.
         mint: Makes the record of one tick of a task: ``mint(task, schedule=, delay=)``.
+        fire: Writes ticks and their records, and gives how many records were made.
         clock: For the first due time of a schedule that is new or changed.
         wake: Called after a tick made a record.
     """
@@ -52,6 +53,7 @@ class Scheduler(Room):
         backend: QueueBackend,
         registry: TaskRegistry,
         mint: Callable[..., NewRecord],
+        fire: Callable[[TickBatch], Awaitable[int]],
         *,
         clock: Clock,
         wake: Callable[[], None],
@@ -62,6 +64,7 @@ class Scheduler(Room):
         self._backend = backend
         self._registry = registry
         self._mint = mint
+        self._write = fire
         self._clock = clock
         self._wake = wake
         self._schedules: Mapping[str, ScheduleConfig] = registry.scheduled()
@@ -107,7 +110,7 @@ class Scheduler(Room):
             return False
         moments, next_at = schedule.due(row.next_at, due.now)
         ticks = [Tick(moment, self._record_of(row.name)) for moment in moments]
-        made = await self._backend.fire_ticks(TickBatch(row.name, row.next_at, ticks, next_at, schedule.overlap))
+        made = await self._write(TickBatch(row.name, row.next_at, ticks, next_at, schedule.overlap))
         if made:
             self.bus.emit(TicksFired(row.name, made))
             self._wake()

@@ -138,6 +138,7 @@ class WorkerParts:
                 service.backend,
                 service.registry,
                 service.mint_tick,
+                service.fire_ticks,
                 clock=Clock(),
                 wake=self.claimers[-1].wake,  # other lanes hear of it from the store
                 health=health,

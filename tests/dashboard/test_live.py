@@ -21,6 +21,7 @@ from litestar.testing import AsyncTestClient
 from litestar_queues.backends.memory import MemoryBackend
 from litestar_queues.dashboard.live import Live
 from litestar_queues.dashboard.snapshot import Eyes, Snapshot
+from litestar_queues.lookout import Lookout
 from litestar_queues.service import QueueService
 from tests.dashboard.conftest import app_with
 
@@ -56,7 +57,7 @@ async def looking() -> AsyncIterator[Looking]:
 async def live(looking: Looking) -> AsyncIterator[Live]:
     live = Live(looking, interval=INTERVAL, most=3)
     yield live
-    await live.close()
+    await live.lookout.close()
 
 
 async def frames(stream: AsyncIterator[bytes], count: int) -> list[bytes]:
@@ -82,7 +83,7 @@ async def test_one_look_serves_all_watchers_and_there_is_none_without(live: Live
     for one in streams:
         await one.aclose()  # type: ignore[attr-defined]
     await asyncio.sleep(INTERVAL * 5)
-    assert live.watchers == 0
+    assert live.lookout.watchers == 0
     ended_with = looking.looks
     await asyncio.sleep(INTERVAL * 10)
     assert looking.looks == ended_with
@@ -124,7 +125,7 @@ async def test_no_more_streams_than_allowed(live: Live) -> None:
     streams = [live.stream() for _ in range(4)]
     for one in streams[:3]:
         await frames(one, 1)
-    assert live.is_full
+    assert live.lookout.is_full
     with pytest.raises(StopAsyncIteration):
         await anext(streams[3])
 
@@ -132,7 +133,7 @@ async def test_no_more_streams_than_allowed(live: Live) -> None:
 async def test_closing_ends_all_streams_and_the_look_under_way(live: Live, looking: Looking) -> None:
     stream = live.stream()
     await frames(stream, 3)
-    await live.close()
+    await live.lookout.close()
     with pytest.raises(StopAsyncIteration):
         await frames(stream, 3)
     assert not [one for one in asyncio.all_tasks() if one.get_name() == "litestar-queues-dashboard"]
@@ -145,12 +146,12 @@ async def test_a_refresh_shares_the_look_and_a_page_load_does_not(looking: Looki
     assert looking.looks == 1
     await live.current(fresh=True)
     assert looking.looks == 2
-    await live.close()
+    await live.lookout.close()
 
 
 async def test_more_watchers_than_allowed_are_told_to_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
     app, _ = app_with()
-    monkeypatch.setattr(Live, "is_full", True)
+    monkeypatch.setattr(Lookout, "is_full", True)
     async with AsyncTestClient(app) as client:
         answer = await client.get("/queues/live")
     assert answer.status_code == 503

@@ -46,6 +46,7 @@ class Office:
             self.backend,
             service.registry,
             service.mint_tick,
+            service.fire_ticks,
             clock=self.clock,
             wake=self._wake,
             health=StoreHealth(service.bus),

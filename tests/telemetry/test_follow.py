@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from pathlib import Path
 from threading import Thread
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from litestar import Litestar
 from litestar.connection import ASGIConnection
-from litestar.exceptions import PermissionDeniedException, WebSocketDisconnect
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException, WebSocketDisconnect
 from litestar.handlers import BaseRouteHandler
 from litestar.testing import AsyncTestClient, TestClient
 
@@ -24,6 +23,7 @@ from litestar_queues.follow import routes
 from litestar_queues.follow.followers import Followers, State, TooManyFollowersError
 from litestar_queues.records import QueuedTaskRecord
 from litestar_queues.worker import Worker
+from tests.postgres.server import Server
 from tests.worker.harness import until, until_found
 
 OPEN = QueueEventConfig(path="/tasks", allow_unguarded=True)
@@ -41,8 +41,9 @@ async def fails() -> None:
     raise ValueError("secret")
 
 
-def app_with(config: QueueEventConfig, backend: str = "memory") -> tuple[Litestar, QueuePlugin]:
-    plugin = QueuePlugin(QueueConfig(queue_backend=backend, in_app_worker=False, event_config=config))
+def app_with(config: QueueEventConfig, **store: Any) -> tuple[Litestar, QueuePlugin]:
+    store = store or {"queue_backend": "memory"}
+    plugin = QueuePlugin(QueueConfig(in_app_worker=False, event_config=config, **store))
     return Litestar(plugins=[plugin]), plugin
 
 
@@ -57,8 +58,8 @@ def events(lines: Iterable[str]) -> list[dict[str, str]]:
     return [one for one in read if "data" in one]
 
 
-async def run_until_idle(store: str) -> None:
-    async with QueueService(QueueConfig(queue_backend=store)) as service:
+async def run_until_idle(store: Mapping[str, Any]) -> None:
+    async with QueueService(QueueConfig(**store)) as service:
         worker = Worker(service)
         working = asyncio.create_task(worker.start())
         await until_found(lambda: ended(service))
@@ -70,12 +71,20 @@ async def ended(service: QueueService) -> bool:
     return (await service.get_statistics()).completed > 0
 
 
-def test_a_page_follows_a_task_that_a_worker_elsewhere_runs(tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path}/q.db"
-    app, plugin = app_with(OPEN, store)
+@pytest.fixture(params=["sqlite", "asyncpg", "psycopg"])
+def shared_store(request: pytest.FixtureRequest) -> Mapping[str, Any]:
+    """The settings of a store that processes share."""
+    if request.param == "sqlite":
+        return {"queue_backend": f"sqlite:///{request.getfixturevalue('tmp_path')}/q.db"}
+    server: Server = request.getfixturevalue("postgres_server")
+    return {"queue_backend": server.url(request.param), "postgres_prefix": server.new_prefix()}
+
+
+def test_a_page_follows_a_task_that_a_worker_elsewhere_runs(shared_store: Mapping[str, Any]) -> None:
+    app, plugin = app_with(OPEN, **shared_store)
     with TestClient(app) as client:
         handle = client.blocking_portal.call(plugin.service.enqueue, steps)
-        elsewhere = Thread(target=lambda: asyncio.run(run_until_idle(store)))
+        elsewhere = Thread(target=lambda: asyncio.run(run_until_idle(shared_store)))
         elsewhere.start()
         answer = client.get(f"/tasks/{handle.id}")
         elsewhere.join()
@@ -120,7 +129,7 @@ async def test_a_failure_tells_its_error_only_where_results_are_shown() -> None:
 
 
 async def test_a_stream_ends_after_a_while_and_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "_LONGEST_STREAM", 0.3)
+    monkeypatch.setattr(routes, "LONGEST_STREAM", 0.3)
     monkeypatch.setattr(routes, "_BEAT", 0.1)
     app, plugin = app_with(OPEN)
     async with AsyncTestClient(app) as client:
@@ -142,17 +151,29 @@ async def test_unknown_and_wrong_ids_are_not_found() -> None:
     assert "there is no record" in unknown.json()["detail"]
 
 
-def test_a_websocket_is_refused_by_guards_and_for_unknown_ids() -> None:
-    app, plugin = app_with(QueueEventConfig(path="/tasks", guards=[only_with_key]))
+async def only_the_known(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    if "x-key" not in connection.headers:
+        raise NotAuthorizedException(detail="say who you are " + "\u00e4" * 200)
+
+
+def test_a_websocket_that_is_refused_learns_the_status_and_the_reason() -> None:
+    app, plugin = app_with(QueueEventConfig(path="/tasks", guards=[only_the_known, only_with_key]))
     with TestClient(app) as client:
         handle = client.blocking_portal.call(plugin.service.enqueue, steps)
-        for key, record_id, code in (("wrong", handle.id, 4500), ("wrong", uuid4(), 4500), ("right", uuid4(), 4404)):
+        unknown = uuid4()
+        for headers, record_id, code, reason in (
+            ({}, unknown, 4401, "say who you are \u00e4"),
+            ({"x-key": "wrong"}, handle.id, 4403, "Forbidden"),
+            ({"x-key": "wrong"}, unknown, 4403, "Forbidden"),
+            ({"x-key": "right"}, unknown, 4404, f"there is no record {unknown}: "),
+        ):
             with (
+                client.websocket_connect(f"/tasks/{record_id}", headers=headers) as socket,
                 pytest.raises(WebSocketDisconnect) as refused,
-                client.websocket_connect(f"/tasks/{record_id}", headers={"x-key": key}),
             ):
-                pass
-            assert refused.value.code == code
+                socket.receive_json(timeout=20)
+            assert (refused.value.code, refused.value.detail[: len(reason)]) == (code, reason)
+            assert len(refused.value.detail.encode()) <= 123
 
 
 async def test_guards_are_asked_before_anything_is_told() -> None:
@@ -258,13 +279,13 @@ async def test_a_thousand_followers_are_one_statement_a_look_and_none_when_they_
     states = await asyncio.wait_for(asyncio.gather(*waiting), 20)
     assert {json.loads(state.data)["progress"]["current"] for state in states if state} == {5, 6}
     assert set(shelf.looks) == {2}
-    assert followers.count == 1_000
+    assert followers.lookout.watchers == 1_000
     with pytest.raises(TooManyFollowersError, match="as many followers as it may"):
         await followers.current(one)
     for stream in streams:
         await stream.aclose()  # type: ignore[attr-defined]
-    assert followers.count == 0
-    await until(lambda: followers._polling is not None and followers._polling.done())
+    assert followers.lookout.watchers == 0
+    await until(lambda: not [one for one in asyncio.all_tasks() if one.get_name() == "litestar-queues-followers"])
 
 
 @pytest.mark.usefixtures("quick")
@@ -308,7 +329,7 @@ async def test_closing_lets_every_follower_go() -> None:
     stream = await begin(followers, one)
     waiting = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0.02)
-    await followers.close()
+    await followers.lookout.close()
     with pytest.raises(StopAsyncIteration):
         await asyncio.wait_for(waiting, 20)
     with pytest.raises(TooManyFollowersError):

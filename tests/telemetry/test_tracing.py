@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,13 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
 from litestar_queues import EnqueueSpec, QueueConfig, QueueService, bind_correlation_id
+from litestar_queues.backends.postgres import Address, PostgresBackend
 from litestar_queues.errors import QueueConfigurationError
 from litestar_queues.registry import TaskRegistry
+from litestar_queues.ticks import Tick, TickBatch
+from tests.builders import NOON, make_record, make_schedule
+from tests.postgres.callers import CALLERS
+from tests.postgres.server import Server
 from tests.telemetry.spans import Spans, attributes, id_of, linked, parent_of, trace_of
 from tests.worker.harness import Shift, Shop, until
 
@@ -177,6 +183,62 @@ async def test_a_record_in_the_callers_transaction_carries_the_context_too(tmp_p
         connection.close()
         await service.run_due()
     assert parent_of(spans.one("run default")) == id_of(spans.one("enqueue default"))
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_a_record_in_a_transaction_on_postgresql_carries_the_context_once_it_is_committed(
+    postgres_server: Server, caller: str
+) -> None:
+    spans = Spans()
+    address = Address.from_url(postgres_server.url(), pooled=False)
+    backend = PostgresBackend(address, prefix=postgres_server.new_prefix())
+    async with Shop(backend=backend, tracing=spans.provider) as shop:
+        task = shop.task(noop)
+        for ending in ("rollback", "commit"):
+            async with CALLERS[caller](postgres_server) as app:
+                with spans.tracer.start_as_current_span(ending):
+                    await shop.service.enqueue(task, connection=app.connection)
+                assert await shop.service.run_due() == 0
+                await getattr(app, ending)()
+        assert await shop.service.run_due() == 1
+    asked, run = spans.one("commit"), spans.one("run default")
+    (enqueue,) = [span for span in spans.all("enqueue default") if parent_of(span) == id_of(asked)]
+    assert (trace_of(run), parent_of(run)) == (trace_of(asked), id_of(enqueue))
+    assert len(spans.all("enqueue default")) == 2
+
+
+async def test_a_tick_is_one_span_whoever_else_was_after_it_and_its_run_links_to_it() -> None:
+    spans = Spans()
+    async with Shop(tracing=spans.provider) as shop:
+        shop.task(noop, schedule={"interval": 3600.0})
+        record = make_record(task="noop", schedule="noop")
+        await shop.backend.sync_schedules([make_schedule("noop")])
+        batch = TickBatch("noop", NOON, [Tick(NOON, record)], NOON + timedelta(hours=1), overlap=True)
+        with spans.tracer.start_as_current_span("a worker that was started by a request"):
+            made = [await shop.service.fire_ticks(batch) for _ in range(2)]
+        await shop.service.run_due()
+    enqueue, run = spans.one("enqueue default"), spans.one("run default")
+    assert made == [1, 0]
+    assert (enqueue.kind, parent_of(enqueue)) == (SpanKind.PRODUCER, None)
+    assert attributes(enqueue) == {
+        "messaging.system": "litestar_queues",
+        "messaging.operation.name": "enqueue",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": "default",
+        "messaging.message.id": str(record.id),
+        "litestar_queues.task": "noop",
+        "litestar_queues.schedule": "noop",
+    }
+    assert (parent_of(run), linked(run)) == (None, [id_of(enqueue)])
+
+
+async def test_the_ticks_of_a_worker_are_spans() -> None:
+    spans = Spans()
+    async with Shop(tracing=spans.provider) as shop:
+        shop.task(noop, schedule={"interval": 0.2})
+        async with Shift(shop):
+            await until(lambda: spans.all("run default"))
+    assert linked(spans.all("run default")[0]) == [id_of(spans.all("enqueue default")[0])]
 
 
 async def test_metadata_that_is_no_context_is_passed_over() -> None:
