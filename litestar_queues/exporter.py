@@ -151,8 +151,7 @@ class QueueExporter:
 
         # those that the code has no more are kept for a while, and nobody fires them
         lags = {row.name: 0.0 if row.paused else since(row.next_at) for row in rows if row.name in schedules}
-        self._queues.update(service.config.worker_queues, (one.queue for one in depths), paused)
-        self._queues.update(task.options.queue for task in service.registry)
+        self._queues.update(service.known_queues(), (one.queue for one in depths), paused)
         workers = {state: states.get(state, 0) for state in WORKER_STATES}
         return _Findings(depths, counts, None if canary_at is None else since(canary_at), lags, workers, paused)
 

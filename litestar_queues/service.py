@@ -101,6 +101,10 @@ class QueueService(Steering):
         """
         load_task_modules(self.config.task_modules)
 
+    def known_queues(self) -> set[str]:
+        """The queues that settings and registered tasks name; there may be others in the store."""
+        return {task.options.queue for task in self.registry}.union(self.config.worker_queues)
+
     async def close(self) -> None:
         """Close the backend; harmless when closed already."""
         async with self._opening:

@@ -18,11 +18,12 @@ from litestar_queues.ticks import ScheduleRow
 if TYPE_CHECKING:
     from litestar_queues.backends.base import QueueBackend
 
-__all__ = ("MOST_LOOKED_AT", "Steering")
+__all__ = ("MOST_LOOKED_AT", "RETRIABLE", "Steering", "why_not_cancelled", "why_not_retried")
 
 MOST_LOOKED_AT: Final = 20_000
 """Records that one page looks at, to stay below a tenth of a second."""
 
+RETRIABLE: Final = (TaskStatus.FAILED, TaskStatus.CANCELLED)
 _PURGE_BATCH = 1_000
 
 
@@ -209,6 +210,18 @@ def _terminal(status: TaskStatus | str) -> TaskStatus:
         msg = f"status={str(status)!r} cannot be purged: only completed, failed and cancelled records are history"
         raise InvalidArgumentError(msg)
     return TaskStatus(status)
+
+
+def why_not_retried(record: QueuedTaskRecord) -> str:
+    """What stands in the way, as a clause for people."""
+    if record.status in RETRIABLE:
+        return f"another live record has its key {record.key!r}: retry it once that one has ended"
+    return f"it is {record.status}, and only failed and cancelled records can be retried"
+
+
+def why_not_cancelled(record: QueuedTaskRecord) -> str:
+    """What stands in the way, as a clause for people."""
+    return f"it is {record.status} already, and only records that wait or run can be cancelled"
 
 
 def as_id(task_id: UUID | str) -> UUID:

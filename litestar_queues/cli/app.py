@@ -93,6 +93,6 @@ def names_in_code(service: QueueService, what: str) -> Sequence[str]:
         case "schedule":
             return tuple(service.registry.scheduled())
         case "queue":
-            return sorted({task.options.queue for task in service.registry} | set(service.config.worker_queues))
+            return sorted(service.known_queues())
         case _:
             return ()

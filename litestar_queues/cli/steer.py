@@ -15,6 +15,7 @@ from litestar_queues.cli.options import DURATION, filter_options, json_option, r
 from litestar_queues.cli.printing import duration, plain, to_json
 from litestar_queues.cli.progress import progress
 from litestar_queues.status import LIVE, TERMINAL, TaskStatus
+from litestar_queues.steering import RETRIABLE, why_not_cancelled, why_not_retried
 
 if TYPE_CHECKING:
     from litestar_queues.records import QueuedTaskRecord, RecordFilter
@@ -25,7 +26,6 @@ _BATCH = 500
 _MOST_TOLD = 20
 _LIVE: Final = tuple(one for one in TaskStatus if one in LIVE)
 _ENDED: Final = tuple(one for one in TaskStatus if one in TERMINAL)
-_TO_RETRY: Final = (TaskStatus.FAILED, TaskStatus.CANCELLED)
 
 _ids = click.argument("ids", metavar="[ID]...", nargs=-1, type=click.UUID)
 _dry_run = click.option("--dry-run", is_flag=True, help="Say how many, and change nothing.")
@@ -57,7 +57,7 @@ class _Change:
 
 @queues.command()
 @_ids
-@filter_options(*_TO_RETRY)
+@filter_options(*RETRIABLE)
 @_dry_run
 @yes_option
 @json_option
@@ -73,7 +73,7 @@ def retry(**given: Any) -> None:
     async def apply(service: QueueService, ids: Sequence[UUID]) -> Mapping[UUID, TaskStatus]:
         return dict.fromkeys(await service.backend.retry_many(ids), TaskStatus.PENDING)
 
-    _run(_Verb("retry", "retried", (TaskStatus.FAILED,), apply, _why_not_retried), **given)
+    _run(_Verb("retry", "retried", (TaskStatus.FAILED,), apply, why_not_retried), **given)
 
 
 @queues.command()
@@ -166,16 +166,10 @@ def _records(count: int) -> str:
     return "1 record" if count == 1 else f"{count:,} records"
 
 
-def _why_not_retried(record: QueuedTaskRecord) -> str:
-    if record.status in _TO_RETRY:
-        return f"another live record has its key {record.key!r}"
-    return f"it is {record.status}, and only failed and cancelled records can be retried"
-
-
 def _why_not_cancelled(record: QueuedTaskRecord) -> str:
     if record.status is TaskStatus.RUNNING:
         return "it is running: add --running to ask its worker to stop it"
-    return f"it is {record.status} already"
+    return why_not_cancelled(record)
 
 
 @queues.command()

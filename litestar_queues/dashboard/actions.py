@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -20,13 +20,13 @@ from litestar_queues.dashboard.refusals import RefusedError
 from litestar_queues.errors import InvalidArgumentError, UnknownTaskError
 from litestar_queues.records import QueuedTaskRecord
 from litestar_queues.status import TaskStatus
+from litestar_queues.steering import why_not_cancelled, why_not_retried
 
 __all__ = ("action_handlers",)
 
 logger = logging.getLogger("litestar_queues.dashboard")
 
 _MOST_AT_ONCE = 1_000
-_RETRIABLE = (TaskStatus.FAILED, TaskStatus.CANCELLED)
 
 
 @post("/records/retry", status_code=303)
@@ -35,7 +35,7 @@ async def retry(request: Request[Any, Any, Any], desk: TheDesk) -> Redirect:
     before = await _records(desk, form.ids)
     done = await desk.service.backend.retry_many(form.ids)
     if not done:
-        raise _refusal(before, _why_not_retried)
+        raise _refusal(before, why_not_retried)
     return _after_records(desk, request, form, "retry", done)
 
 
@@ -45,7 +45,7 @@ async def cancel(request: Request[Any, Any, Any], desk: TheDesk) -> Redirect:
     before = await _records(desk, form.ids)
     done = await desk.service.backend.cancel_many(form.ids, include_running=True)
     if not done:
-        raise _refusal(before, _why_not_cancelled)
+        raise _refusal(before, why_not_cancelled)
     running = len(form.ids) == 1 and TaskStatus.RUNNING in done.values()
     return _after_records(desk, request, form, "stop" if running else "cancel", done)
 
@@ -134,20 +134,11 @@ async def _records(desk: Desk, ids: Sequence[UUID]) -> Sequence[QueuedTaskRecord
     return list(found.values())
 
 
-def _refusal(records: Sequence[QueuedTaskRecord], why: Any) -> RefusedError:
+def _refusal(records: Sequence[QueuedTaskRecord], why: Callable[[QueuedTaskRecord], str]) -> RefusedError:
+    reason = why(records[0])
     if len(records) == 1:
-        return RefusedError(409, why(records[0]), record=str(records[0].id))
-    return RefusedError(409, f"None of the {len(records)} records was changed. The first: {why(records[0])}")
-
-
-def _why_not_retried(record: QueuedTaskRecord) -> str:
-    if record.status in _RETRIABLE:
-        return f"Another live record holds its key {record.key!r}. Retry this one once the other has ended."
-    return f"The record is {record.status}. Only failed and cancelled records can be retried."
-
-
-def _why_not_cancelled(record: QueuedTaskRecord) -> str:
-    return f"The record is {record.status} already. Only records that wait or run can be cancelled."
+        return RefusedError(409, f"{reason[0].upper()}{reason[1:]}.", record=str(records[0].id))
+    return RefusedError(409, f"None of the {len(records)} records was changed. The first: {reason}.")
 
 
 def _require_schedule(name: str, *, found: bool) -> None:

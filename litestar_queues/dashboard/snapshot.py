@@ -90,7 +90,6 @@ class Eyes:
 
     def _all_queues(self, depths: Sequence[QueueDepth], pauses: Sequence[QueuePause]) -> Sequence[QueueDepth]:
         found = {one.queue: one for one in depths}
-        self._queues.update(self._service.config.worker_queues, found, (one.queue for one in pauses))
-        self._queues.update(task.options.queue for task in self._service.registry)
+        self._queues.update(self._service.known_queues(), found, (one.queue for one in pauses))
         names = sorted(self._queues - {CANARY_QUEUE})
         return [found.get(name) or QueueDepth(name, 0, 0, 0, None) for name in names]

@@ -77,7 +77,7 @@ def test_what_cannot_be_retried_is_left_alone_with_the_reason_and_the_others_are
             f"left alone {waiting}: it is scheduled, {only}",
             f"left alone {running}: it is running, {only}",
             f"left alone {done}: it is completed, {only}",
-            f"left alone {keyed}: another live record has its key 'k'",
+            f"left alone {keyed}: another live record has its key 'k': retry it once that one has ended",
             f"left alone {NOBODY}: there is no such record",
         ]
     )
@@ -121,7 +121,8 @@ def test_the_state_running_is_word_enough(desk: Desk) -> None:
 
 def test_an_ended_record_cannot_be_cancelled(desk: Desk) -> None:
     record_id = failed(desk)
-    assert desk.refused("cancel", str(record_id)) == (3, f"left alone {record_id}: it is failed already")
+    why = "it is failed already, and only records that wait or run can be cancelled"
+    assert desk.refused("cancel", str(record_id)) == (3, f"left alone {record_id}: {why}")
     assert desk.refused("cancel", NOBODY) == (3, f"left alone {NOBODY}: there is no such record")
     assert desk.status(record_id) == "failed"
 

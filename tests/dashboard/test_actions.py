@@ -51,7 +51,7 @@ async def test_a_running_record_is_not_retried(visitor: Visitor) -> None:
     await visitor.claim()
     answer = await visitor.post("/records/retry", id=record)
     assert answer.status_code == 409
-    assert "The record is running." in answer.text
+    assert "It is running, and only failed and cancelled records can be retried." in answer.text
 
 
 async def test_a_record_whose_key_is_held_is_not_retried(visitor: Visitor) -> None:
@@ -59,7 +59,7 @@ async def test_a_record_whose_key_is_held_is_not_retried(visitor: Visitor) -> No
     await visitor.enqueue(key="k")
     answer = await visitor.post("/records/retry", id=record)
     assert answer.status_code == 409
-    assert "Another live record holds its key &#39;k&#39;" in answer.text
+    assert "Another live record has its key &#39;k&#39;: retry it once that one has ended." in answer.text
 
 
 async def test_many_records_at_once_say_how_many_it_were(visitor: Visitor) -> None:
