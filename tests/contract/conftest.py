@@ -13,6 +13,7 @@ from litestar_queues.backends.postgres import Address, PostgresBackend
 from litestar_queues.backends.sqlite import SQLiteBackend
 from litestar_queues.clock import Clock
 from tests.builders import FakeClock
+from tests.postgres.roles import make_roles, make_tables
 
 Store = Callable[[pytest.FixtureRequest, Clock], Callable[[], QueueBackend]]
 """Makes the function that makes a backend, not opened yet; called twice it makes two on one store, where it can."""
@@ -28,10 +29,15 @@ def sqlite(request: pytest.FixtureRequest, clock: Clock) -> Callable[[], QueueBa
 
 
 def postgres(driver: str) -> Store:
+    """As the app's role of the page, which owns no table: what the laws need, its rights suffice for."""
+
     def store(request: pytest.FixtureRequest, clock: Clock) -> Callable[[], QueueBackend]:
         server = request.getfixturevalue("postgres_server")
-        address, prefix = Address.from_url(server.url(driver), pooled=False), server.new_prefix()
-        return lambda: PostgresBackend(address, prefix=prefix, clock=clock)
+        prefix = server.new_prefix()
+        roles = make_roles(server, prefix.partition(".")[0], driver)
+        make_tables(roles.owner, prefix)
+        address = Address.from_url(roles.app, pooled=False)
+        return lambda: PostgresBackend(address, prefix=prefix, migrate_on_start=False, clock=clock)
 
     return store
 

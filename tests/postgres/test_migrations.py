@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-import psycopg
 import pytest
 
 from litestar_queues.backends.migrations import load_migrations
@@ -23,15 +22,14 @@ from litestar_queues.errors import (
 from litestar_queues.outcomes import Completed
 from litestar_queues.records import RecordFilter
 from litestar_queues.status import TaskStatus
-from litestar_queues.ticks import TickBatch
-from tests.builders import NOON, make_record, make_report, make_schedule, make_tally, make_tick
+from tests.builders import make_report
 from tests.contract.laws import assert_balanced, claim, enqueue, run_one
 from tests.postgres.conftest import Area
+from tests.postgres.roles import Roles, make_roles, make_tables, plain
 from tests.worker.harness import within
 
 ALL = [migration.name for migration in load_migrations("postgres")]
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "howto" / "postgresql.md"
 
 
 async def shape(admin: Any, schema: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -202,74 +200,30 @@ async def test_two_prefixes_live_in_one_schema_and_do_not_see_each_other(area: A
 # who may what
 
 
-def grants() -> list[str]:
-    """The statements that the page gives to those who run the app as a user with few rights."""
-    (block,) = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    return [line for line in block.splitlines() if line and not line.startswith("--")]
-
-
 @pytest.fixture
-async def roles(area: Area, root: Any) -> tuple[str, str]:
-    """The owner's url and the app's, as the page makes them."""
-    names = {f"queue_{one}": f"{one}_{area.schema}" for one in ("owner", "app", "reader")} | {"jobs": area.schema}
-    for statement in grants():
-        await root.execute(re.sub(r"\b(jobs|queue_[a-z]+)\b", lambda found: names[found[0]], statement))
-    url = area.server.url(area.driver)
-    return (
-        url.replace("//postgres@", f"//{names['queue_owner']}@"),
-        url.replace("//postgres@", f"//{names['queue_app']}@"),
-    )
+def roles(area: Area) -> Roles:
+    return make_roles(area.server, area.schema, area.driver)
 
 
-async def test_the_grants_of_the_page_let_the_owner_migrate_and_the_app_work(
-    area: Area, roles: tuple[str, str]
-) -> None:
-    owner, app = roles
-    assert list(await area.backend(url=owner).migrate()) == ALL
-    backend = await area.open(url=app)  # with migrate_on_start, where there is nothing to do
-    await run_one(backend, Completed(None))
-    (held,) = await backend.enqueue_many([make_record(key="k")])
-    await backend.cancel_many([held.id])
-    await backend.retry_many([held.id])
-    await claim(backend, lease=-1)
-    await backend.rescue_many(limit=1, max_lost_leases=1)
-    await backend.sync_schedules([make_schedule()])
-    await backend.fire_ticks(TickBatch("report", NOON, [make_tick()], NOON.replace(year=2027), overlap=True))
-    await backend.pause_schedule("report", paused=True)
-    for status in (TaskStatus.COMPLETED, TaskStatus.FAILED):
-        await backend.prune_many(status, older_than=-1, limit=10)
-    await backend.prune_ticks(older_than=-1, limit=10)
-    await backend.report_worker(make_report(), lease=60, tallies=[make_tally(completed=1)])
-    await backend.pause_queue("a")
-    assert await backend.resume_queue("a")
-    assert len(await backend.list_workers()) == len(await backend.list_tallies(seconds=60)) == 1
-    await backend.forget_worker("worker:1")
-    await backend.prune_workers(older_than=-1, limit=10)
-    await backend.prune_tallies(older_than=-100, limit=10)
-    await backend.canary_completed_at()
-    await assert_balanced(backend)
+async def test_the_grants_of_the_page_let_the_owner_migrate_and_the_app_work(area: Area, roles: Roles) -> None:
+    assert list(await area.backend(url=roles.owner).migrate()) == ALL
+    backend = await area.open(url=roles.app)  # with migrate_on_start, where there is nothing to do
+    await run_one(backend, Completed(None))  # for the other verbs see the contract tests, which run as the app
 
 
-async def test_the_app_may_not_make_tables_and_is_told_what_it_lacks(
-    area: Area, roles: tuple[str, str], root: Any
-) -> None:
-    _, app = roles
+async def test_the_app_may_not_make_tables_and_is_told_what_it_lacks(area: Area, roles: Roles, root: Any) -> None:
     with pytest.raises(QueueConfigurationError, match=r"refuses this user \(permission denied") as caught:
-        await area.open(url=app)
+        await area.open(url=roles.app)
     assert "\n" not in str(caught.value)
     await area.backend().migrate()  # by another user than the one whose tables are granted
     with pytest.raises(QueueConfigurationError, match="grant it the rights that the docs list"):
-        await area.open(url=app)
+        await area.open(url=roles.app)
 
 
-async def test_the_owner_may_apply_what_migrate_prints(area: Area, roles: tuple[str, str]) -> None:
-    owner, app = roles
-    # the administrator has made the schema, and its owner may make no other
-    ddl = area.backend().migration_sql().replace(f"create schema if not exists {area.schema};", "")
-    with psycopg.connect(owner.replace("+psycopg", "").replace("+asyncpg", "")) as connection:
-        connection.execute(ddl.encode())
-    assert list(await area.backend(url=owner).pending_migrations()) == []
-    await run_one(await area.open(url=app), Completed(None))
+async def test_the_owner_may_apply_what_migrate_prints(area: Area, roles: Roles) -> None:
+    make_tables(roles.owner, area.prefix)
+    assert list(await area.backend(url=roles.owner).pending_migrations()) == []
+    await run_one(await area.open(url=roles.app, migrate_on_start=False), Completed(None))
 
 
 @pytest.mark.parametrize(
@@ -287,12 +241,9 @@ async def test_the_owner_may_apply_what_migrate_prints(area: Area, roles: tuple[
         "create schema other",
     ],
 )
-async def test_the_app_may_change_records_and_nothing_else(
-    area: Area, roles: tuple[str, str], root: Any, statement: str
-) -> None:
-    owner, app = roles
-    await area.backend(url=owner).migrate()
-    connection = await asyncpg.connect(app.replace("+psycopg", "").replace("+asyncpg", ""))
+async def test_the_app_may_change_records_and_nothing_else(area: Area, roles: Roles, root: Any, statement: str) -> None:
+    make_tables(roles.owner, area.prefix)
+    connection = await asyncpg.connect(plain(roles.app))
     try:
         if statement.startswith("grant"):  # PostgreSQL warns, and grants nothing
             await connection.execute(statement.format(area.schema))
@@ -304,13 +255,10 @@ async def test_the_app_may_change_records_and_nothing_else(
         await connection.close()
 
 
-async def test_who_only_looks_reads_counts_records_and_fleet_and_writes_nothing(
-    area: Area, roles: tuple[str, str]
-) -> None:
-    owner, app = roles
-    await area.backend(url=owner).migrate()
-    record_id = await enqueue(await area.open(url=app))
-    reader = await area.open(url=app.replace("//app_", "//reader_"))
+async def test_who_only_looks_reads_counts_records_and_fleet_and_writes_nothing(area: Area, roles: Roles) -> None:
+    make_tables(roles.owner, area.prefix)
+    record_id = await enqueue(await area.open(url=roles.app))
+    reader = await area.open(url=roles.reader, migrate_on_start=False)
     assert (await reader.statistics()).pending == 1
     assert [depth.pending for depth in await reader.queue_depths()] == [1]
     assert [record.id for record in await reader.list_records(RecordFilter())] == [record_id]
