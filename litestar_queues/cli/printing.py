@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from litestar_queues.texts import escaped
+from litestar_queues.texts import escaped, without_passwords
 
 __all__ = ("duration", "moment", "plain", "plain_lines", "shortened", "since", "table", "to_json")
 
-_PASSWORD_OF_URL = re.compile(r"""(://[^/\s:@"'<>\\]*:)[^/\s"'<>\\]*@""")
-_PASSWORD_OF_DSN = re.compile(r"""(\bpassword=)[^\s"'&\\]+""", re.IGNORECASE)
 _LONGEST_CELL = 60
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
 def plain(text: object) -> str:
     """The text in one line, with what could move the cursor or reorder letters written as an escape."""
-    return _without_passwords(escaped(str(text)))
+    return without_passwords(escaped(str(text)))
 
 
 def plain_lines(text: str) -> list[str]:
@@ -56,7 +53,7 @@ def to_json(value: Any) -> str:
     """One line of ASCII, in which no terminal finds anything to obey."""
     import msgspec
 
-    return _without_passwords(json.dumps(msgspec.to_builtins(value, str_keys=True), separators=(",", ":")))
+    return without_passwords(json.dumps(msgspec.to_builtins(value, str_keys=True), separators=(",", ":")))
 
 
 def moment(at: datetime | None) -> str:
@@ -77,7 +74,3 @@ def duration(seconds: float | None) -> str:
         if seconds >= length:
             return f"{seconds / length:.1f} {unit}"
     return f"{max(0.0, seconds):.1f} s"
-
-
-def _without_passwords(text: str) -> str:
-    return _PASSWORD_OF_DSN.sub(r"\1***", _PASSWORD_OF_URL.sub(r"\1***@", text))

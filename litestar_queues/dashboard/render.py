@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from litestar_queues.errors import MissingDependencyError
+from litestar_queues.texts import without_passwords
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -78,7 +79,7 @@ def readable(value: Any) -> Any:
     """Text whose invisible characters are written out; every value passes here on its way into a page."""
     if type(value) is not str:
         return value
-    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", without_passwords(value))
 
 
 @cache

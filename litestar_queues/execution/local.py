@@ -25,6 +25,7 @@ from litestar_queues.errors import (
 from litestar_queues.execution.context import TaskExecutionContext, bind_context
 from litestar_queues.outcomes import Cancelled, Completed, Failed, Outcome, Released, Retried, RunError, Snoozed
 from litestar_queues.retry import RetryBackoff
+from litestar_queues.texts import without_passwords
 
 if TYPE_CHECKING:
     from litestar_queues.config import QueueConfig
@@ -220,12 +221,12 @@ def _uncalled_for(error: BaseException) -> TaskFailedError:
 
 def _message(error: BaseException) -> str:
     try:
-        text = str(error)
+        text = without_passwords(str(error))
     except Exception:
         return "(its message cannot be read)"
     return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + " ..."
 
 
 def _format(error: BaseException) -> str:
-    text = "".join(traceback.format_exception(error))
+    text = without_passwords("".join(traceback.format_exception(error)))
     return text if len(text) <= _MAX_TRACEBACK else "...\n" + text[-_MAX_TRACEBACK:]
