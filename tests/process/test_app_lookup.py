@@ -57,6 +57,23 @@ def test_no_app_is_one_line_and_exit_code_1(empty_site: Site) -> None:
         )
 
 
+def test_a_name_that_is_no_app_is_one_line_and_a_fault_of_the_app_has_its_traceback(empty_site: Site) -> None:
+    empty_site.write("app.py", APP + "\ndef words():\n    return 'words'\n")
+    empty_site.write("broken.py", "raise ValueError('in the app')\n")
+    wrong = {
+        "app:missing": "module 'app' has no attribute 'missing'",
+        "app:words": "'str' object has no attribute 'plugins'",
+        ":": "Empty module name",
+    }
+    processes = [empty_site.start("litestar", "--app", name, "queues", "status") for name in (*wrong, "broken:app")]
+    *answers, broken = [process.answer() for process in processes]
+    assert [(answer.code, answer.error_line) for answer in answers] == [
+        (1, f"Error: {text}: is that the app? Name it by --app module:app or LITESTAR_APP") for text in wrong.values()
+    ]
+    assert "Traceback" in broken.err
+    assert "broken.py" in broken.err
+
+
 def test_an_app_without_the_plugin_is_one_line_and_exit_code_1(empty_site: Site) -> None:
     empty_site.write("app.py", NO_QUEUE)
     for process in [empty_site.queues(command) for command in ("run", "status")]:
