@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from litestar_queues.errors import QueueConfigurationError
 from litestar_queues.event_config import QueueEventConfig
-from litestar_queues.settings import SETTINGS, from_environment
+from litestar_queues.settings import SETTINGS, from_environment, like_a_setting
 
 if TYPE_CHECKING:
     from litestar_queues.dashboard import DashboardConfig
@@ -156,6 +156,13 @@ class QueueConfig:
         """How messages call a field: by its variable where that is set, for that is what must be changed."""
         variable = ENV_PREFIX + name.upper()
         return variable if variable in os.environ else f"QueueConfig.{name}"
+
+    @staticmethod
+    def misspelled() -> Mapping[str, str]:
+        """Variables of the environment that set nothing, and the one that each is like."""
+        names = [name.removeprefix(ENV_PREFIX).lower() for name in os.environ if name.startswith(ENV_PREFIX)]
+        found = {name: meant for name in names if (meant := like_a_setting(name))}
+        return {ENV_PREFIX + name.upper(): ENV_PREFIX + meant.upper() for name, meant in found.items()}
 
     @property
     def retention(self) -> Mapping[str, float | None]:

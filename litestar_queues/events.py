@@ -34,6 +34,7 @@ __all__ = (
     "RecordsRescued",
     "RoomFailed",
     "Run",
+    "SettingsMisspelled",
     "TaskPublished",
     "TicksFired",
     "WorkerDraining",
@@ -51,6 +52,14 @@ class Run(NamedTuple):
     outcome: Outcome
     duration: float
     """Seconds from start to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsMisspelled:
+    """Variables of the environment look like settings and are none."""
+
+    meant: Mapping[str, str]
+    """By the name that is there, the one that it is like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +209,8 @@ class TaskPublished:
 
 
 EngineEvent = (
-    WorkerStarted
+    SettingsMisspelled
+    | WorkerStarted
     | WorkerDraining
     | WorkerStopped
     | RecordsFinished

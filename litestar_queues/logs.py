@@ -36,6 +36,11 @@ def log_events(event: EngineEvent) -> None:
     _WRITERS[type(event)](event)
 
 
+def _misspelled(event: events.SettingsMisspelled) -> None:
+    for name, meant in event.meant.items():
+        worker_log.warning("%s is set and is no setting: is %s meant?", name, meant)
+
+
 def _started(event: events.WorkerStarted) -> None:
     queues = ", ".join(event.queues) or "every queue"
     worker_log.info(
@@ -178,6 +183,7 @@ def _ids(ids: Any) -> str:
 
 
 _WRITERS: dict[type[EngineEvent], Callable[[Any], None]] = {
+    events.SettingsMisspelled: _misspelled,
     events.WorkerStarted: _started,
     events.WorkerDraining: _draining,
     events.WorkerStopped: _stopped,

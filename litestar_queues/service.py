@@ -12,7 +12,7 @@ from litestar_queues.config import QueueConfig
 from litestar_queues.dependencies import DependencyProvider
 from litestar_queues.discovery import load_task_modules
 from litestar_queues.errors import InvalidArgumentError
-from litestar_queues.events import EventBus
+from litestar_queues.events import EventBus, SettingsMisspelled
 from litestar_queues.execution.inline import run_due
 from litestar_queues.execution.local import LocalExecution
 from litestar_queues.logs import log_events
@@ -92,6 +92,8 @@ class QueueService(Steering):
                 await self.backend.open()
                 self._is_open = True
                 bind_service(self)
+                if misspelled := self.config.misspelled():
+                    self.bus.emit(SettingsMisspelled(misspelled))
 
     def load_tasks(self) -> None:
         """Import the modules that the setting ``task_modules`` names; :meth:`open` does it too.

@@ -10,7 +10,10 @@ from typing import Any, Final
 
 from litestar_queues.errors import QueueConfigurationError
 
-__all__ = ("SETTINGS", "Setting", "from_environment", "import_attribute")
+__all__ = ("SETTINGS", "Setting", "from_environment", "import_attribute", "like_a_setting")
+
+_ALIKE = 0.75
+"""So that variables by which Kubernetes tells of a Service with such a name are not taken for misspelled ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,14 @@ def from_environment(setting: Setting, raw: str, where: str) -> Any:
         return setting.parse(text)
     except ValueError as error:
         raise QueueConfigurationError(setting.refusal(raw, where)) from error
+
+
+def like_a_setting(name: str) -> str | None:
+    """The setting that was meant by a name that is none and looks like one."""
+    from difflib import get_close_matches
+
+    close = [] if name in SETTINGS else get_close_matches(name, SETTINGS, n=1, cutoff=_ALIKE)
+    return close[0] if close else None
 
 
 def import_attribute(path: str) -> Any:

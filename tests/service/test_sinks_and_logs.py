@@ -60,6 +60,11 @@ CASES: list[tuple[EngineEvent, str, str]] = [
         "worker w:1 has drained in 1.2 s, 0 tasks were cancelled and given back",
     ),
     (
+        events.SettingsMisspelled({"BACKEN": "BACKEND"}),
+        "WARNING",
+        "BACKEN is set and is no setting: is BACKEND meant?",
+    ),
+    (
         events.WorkerStopped("w:1", 2, 30.0),
         "WARNING",
         "worker w:1 has drained in 30.0 s, 2 tasks were cancelled and given back",
@@ -160,6 +165,14 @@ async def test_a_working_day_leaves_no_argument_in_the_log(caplog: pytest.LogCap
                 await (await shop.service.enqueue("work", SECRET, metadata={"note": SECRET})).wait(PATIENCE)
     assert "failed after" in caplog.text
     assert SECRET not in caplog.text
+
+
+async def test_who_opens_a_service_hears_of_a_misspelled_setting(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LITESTAR_QUEUES_QUEUE_BACKENT", "x")
+    async with Shop():
+        assert ["is LITESTAR_QUEUES_QUEUE_BACKEND meant?" in text for text in caplog.messages] == [True]
 
 
 def test_a_subscriber_that_raises_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:

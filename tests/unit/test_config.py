@@ -227,3 +227,14 @@ def test_an_attribute_that_cannot_be_imported_is_refused(path: str) -> None:
 
 def test_an_attribute_is_imported() -> None:
     assert import_attribute("math:pi") == math.pi
+
+
+def test_variables_that_look_like_settings_are_told_and_those_of_kubernetes_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("QUEUE_BACKEN", "POLL_INTERVAL", "WORKER_QUEUES", "PORT", "SERVICE_PORT", "EXPORTER_SERVICE_HOST"):
+        monkeypatch.setenv(ENV_PREFIX + name, "1")
+    assert QueueConfig.misspelled() == {
+        "LITESTAR_QUEUES_QUEUE_BACKEN": "LITESTAR_QUEUES_QUEUE_BACKEND",
+        "LITESTAR_QUEUES_POLL_INTERVAL": "LITESTAR_QUEUES_WORKER_POLL_INTERVAL",
+    }

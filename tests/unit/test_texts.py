@@ -27,6 +27,10 @@ def test_passwords_of_addresses_are_not_shown(text: str, shown: str) -> None:
     assert without_passwords(text) == one_line(text) == shown
 
 
+def test_a_line_is_cut_where_it_is_very_long() -> None:
+    assert one_line("x" * 1_000_000) == f"{'x' * 4_000} ..."
+
+
 def test_a_megabyte_of_starts_of_addresses_is_read_at_once() -> None:
     for part in ("://a:", "password=", "://:@", "a://b:c", "://", "assword="):
         assert without_passwords(part * 200_000).startswith(part[:3])
