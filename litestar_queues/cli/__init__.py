@@ -1,7 +1,8 @@
 """In: ``litestar queues ...``. Out: what the operator asked for, in words or JSON, and an honest exit code."""
 
-from litestar_queues.cli.early import take_signals_early, tell_wrong_settings
+from litestar_queues.cli.early import open_closed_streams, take_signals_early, tell_wrong_settings
 
+open_closed_streams()
 take_signals_early()
 tell_wrong_settings()
 

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from litestar_queues.plugin import QueuePlugin
     from litestar_queues.service import QueueService
 
-__all__ = ("app_and_plugin", "ask", "names_in_code", "names_to_complete", "queue_service", "shared_service")
+__all__ = (
+    "app_and_plugin",
+    "ask",
+    "names_in_code",
+    "names_to_complete",
+    "note_if_private",
+    "queue_service",
+    "shared_service",
+)
 
 T = TypeVar("T")
 
@@ -47,6 +55,12 @@ def shared_service() -> QueueService:
     if not service.backend.capabilities.shared:
         raise click.ClickException(_PRIVATE.format(service.backend.describe()))
     return service
+
+
+def note_if_private(service: QueueService, consequence: str) -> None:
+    """Say on stderr what follows from a store that lives in the app's process."""
+    if not service.backend.capabilities.shared:
+        click.echo(f"Note: this backend lives in one process, so {consequence}", err=True)
 
 
 def queue_service() -> QueueService:

@@ -1,16 +1,24 @@
-"""In: a process that has only begun. Out: signals that are heard and wrong settings that are told from now on."""
+"""In: a process that has only begun. Out: from now on signals are heard and wrong settings told."""
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from types import TracebackType
 
 from litestar_queues.errors import QueueConfigurationError
 
-__all__ = ("take_signals_early", "tell_wrong_settings")
+__all__ = ("open_closed_streams", "take_signals_early", "tell_wrong_settings")
 
 _REMEDY = "is that the app? Name it by --app module:app or LITESTAR_APP"
+
+
+def open_closed_streams() -> None:
+    """Let ``>&-`` mean no output: Python has no stream then, and Litestar trips over that."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None and _words_of_ours():
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - for as long as we live
 
 
 def take_signals_early() -> None:

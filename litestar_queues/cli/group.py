@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -15,6 +17,9 @@ __all__ = ("INTERRUPTED", "OneLineGroup", "fail", "queues", "tell")
 
 INTERRUPTED = 130
 """Exit code of a command that SIGINT ended, as shells have it."""
+
+_NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+"""What a full disk behind ``> file`` says; click ends quietly where nobody reads a pipe any more."""
 
 
 @contextmanager
@@ -33,6 +38,11 @@ def _one_line_errors() -> Iterator[None]:
         fail("nothing was changed, for nobody said yes: answer, or add --yes", 1)
     except KeyboardInterrupt:
         fail("interrupted", INTERRUPTED)
+    except OSError as error:
+        if error.errno not in _NOT_WRITTEN:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of the answer is flushed at the end
+        fail(f"the answer cannot be written: {error.strerror}", 1)
 
 
 def fail(text: str, code: int) -> NoReturn:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from litestar_queues.cli.app import ask, queue_service
+from litestar_queues.cli.app import ask, note_if_private, queue_service
 from litestar_queues.cli.group import queues, tell
 from litestar_queues.cli.options import seconds
 
@@ -21,7 +21,9 @@ def status(queue: str | None, as_json: bool) -> None:
     """
     if queue is not None:
         click.echo(f"Note: --queue {queue} is advisory, these are the counts of all queues", err=True)
-    counts = ask(lambda service: service.get_statistics(), queue_service()).as_dict()
+    service = queue_service()
+    note_if_private(service, "this command sees no records of others")
+    counts = ask(lambda service: service.get_statistics(), service).as_dict()
     click.echo(_to_json(counts) if as_json else _table(counts))
 
 
@@ -49,6 +51,7 @@ def scheduler_health(minutes: float) -> None:
     name = service.config.scheduler_canary_task
     if name not in service.registry.scheduled():
         tell(say_no_canary(name), NO_CANARY)
+    note_if_private(service, "this command sees no worker")
     completed_at = ask(lambda service: service.canary_health(), service)
     if completed_at is None or datetime.now(UTC) - completed_at > timedelta(minutes=minutes):
         last = "it never has" if completed_at is None else f"the last time was {completed_at}"

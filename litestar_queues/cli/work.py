@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from litestar_queues.cli.app import app_and_plugin, queue_service
+from litestar_queues.cli.app import app_and_plugin, note_if_private, queue_service
 from litestar_queues.cli.group import queues, tell
 from litestar_queues.cli.options import json_option, log_format_option, queue_names, seconds
 from litestar_queues.cli.printing import plain, to_json
@@ -59,8 +59,7 @@ def run(
     plugin.in_worker_process = True
     log_format = log_format or plugin.config.log_format
     configure_logging(log_format)
-    if not plugin.service.backend.capabilities.shared:
-        click.echo("Note: this backend lives in one process, so this worker sees only its own schedules", err=True)
+    note_if_private(plugin.service, "this worker sees only its own schedules")
     options = WorkerOptions(queues=names or None, max_concurrency=max_concurrency, drain_timeout=drain_timeout)
     code = run_worker(
         plugin.service,
@@ -113,8 +112,7 @@ def exporter(host: str, port: int, log_format: str | None) -> None:
     SIGNALS.install()
     service = queue_service()
     configure_logging(log_format or service.config.log_format)
-    if not service.backend.capabilities.shared:
-        click.echo("Note: this backend lives in one process, so this exporter sees nothing of others", err=True)
+    note_if_private(service, "this exporter sees nothing of others")
     run_exporter(
         service,
         host=host,

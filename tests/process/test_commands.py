@@ -98,17 +98,32 @@ def test_ctrl_c_ends_a_watch_with_0_and_a_wait_with_130(shop: Site) -> None:
 def test_a_pipe_that_closes_early_is_no_crash(shop: Site) -> None:
     shop.enqueue("double", 1, times=600)
     for command in ("list --limit 1000 --json | head -c 10", "watch --interval 0.2 | head -n 1"):
-        shell = subprocess.run(
-            ["sh", "-c", f"{SCRIPTS}/litestar queues {command}"],
-            cwd=shop.folder,
-            env=shop.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert (shell.returncode, shell.stderr) == (0, ""), shell.stderr
-        assert shell.stdout
+        code, out, err = in_shell(shop, command)
+        assert (code, err) == (0, "")
+        assert out
+
+
+def in_shell(site: Site, command: str) -> tuple[int, str, str]:
+    line = f"{SCRIPTS}/litestar queues {command}"
+    shell = subprocess.run(
+        ["sh", "-c", line],
+        cwd=site.folder,
+        env=site.environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return shell.returncode, shell.stdout, shell.stderr
+
+
+def test_streams_that_are_closed_or_full_are_no_crash(shop: Site) -> None:
+    assert in_shell(shop, "enqueue double --args '[1]' <&- >&- 2>&-") == (0, "", "")
+    assert shop.record("double").status == "pending"
+    assert in_shell(shop, "nope >&- 2>&-") == (2, "", "")
+    full = "Error: the answer cannot be written: No space left on device\n"
+    assert in_shell(shop, "list > /dev/full") == in_shell(shop, "status --json > /dev/full") == (1, "", full)
+    assert in_shell(shop, "show nope 2> /dev/full")[0] != 0
 
 
 def test_letters_that_the_terminal_does_not_have_are_written_as_escapes(shop: Site) -> None:
