@@ -13,7 +13,7 @@ from tests.builders import make_record
 from tests.postgres.conftest import Area, blocked_pid
 from tests.worker.harness import until_found
 
-_END = """
+END_OF_K = """
 with ended as (delete from lq_live where key = 'k' returning *)
 insert into lq_done (
     id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
@@ -32,7 +32,7 @@ async def test_a_holder_that_ends_while_an_enqueue_waits_for_its_key_still_holds
     worker = await area.connect()
     transaction = worker.transaction()
     await transaction.start()
-    await worker.execute(_END)
+    await worker.execute(END_OF_K)
     calling = asyncio.create_task(backend.enqueue_many([make_record(key="j"), make_record(key="k")]))
     await blocked_pid(admin, area)
     await transaction.commit()

@@ -113,5 +113,5 @@ class _CallersPsycopg(Borrowed):
         from psycopg.rows import tuple_row
 
         async with AsyncRawCursor(self.raw, row_factory=tuple_row) as cursor:
-            await cursor.execute(sql, arguments or None, prepare=False)
+            await cursor.execute(sql, arguments or None, prepare=False, binary=True)
             return () if cursor.description is None else await cursor.fetchall()

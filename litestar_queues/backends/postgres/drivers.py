@@ -25,6 +25,8 @@ _SETTINGS = {
     "jit": "off",
     # else the server may plan each statement anew, which takes longer than to run one that finds a single record
     "plan_cache_mode": "force_generic_plan",
+    # a database or role may have another default; a statement must see what was committed before it
+    "default_transaction_isolation": "read committed",
 }
 _DRIVERS = ("asyncpg", "psycopg")
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(\d+))?")
@@ -216,9 +218,10 @@ class _PsycopgConnection(Connection):
     async def open(cls, address: Address, application: str) -> _PsycopgConnection:
         psycopg = _import("psycopg")
         options = dict(address.options)
-        if settings := [f"-c {name}={value}" for name, value in _settings(address).items()]:
-            options["options"] = " ".join([options.get("options", ""), *settings]).strip()
-        options["application_name"] = application
+        settings = [f"{name}={value}".replace(" ", r"\ ") for name, value in _settings(address).items()]
+        if settings:
+            options["options"] = " -c ".join([options.get("options", ""), *settings]).strip()
+        options |= {"application_name": application, "client_encoding": "utf8"}
         raw = await psycopg.AsyncConnection.connect(
             address.dsn or "",
             autocommit=True,
@@ -226,7 +229,8 @@ class _PsycopgConnection(Connection):
             cursor_factory=psycopg.AsyncRawCursor,
             **options,
         )
-        return cls(raw, raw.cursor())
+        # as text, times and numbers would come in the style that the database or the role has by default
+        return cls(raw, raw.cursor(binary=True))
 
     async def run(self, sql: str, *arguments: Any) -> Sequence[Row]:
         await self._cursor.execute(sql, arguments or None)
@@ -236,7 +240,7 @@ class _PsycopgConnection(Connection):
         return rows
 
     async def run_script(self, sql: str) -> None:
-        await self._cursor.execute(sql)
+        await self._cursor.execute(sql, binary=False)  # which alone takes several statements at once
 
     async def listen(self, channel: str, heard: Callable[[], None]) -> None:
         await self._cursor.execute(f"listen {channel}")

@@ -11,7 +11,7 @@ from litestar_queues.backends.laws import due_at, text_of
 from litestar_queues.backends.postgres.callers import in_part, of_caller
 from litestar_queues.backends.postgres.errors import translate
 from litestar_queues.clock import Clock, to_micros
-from litestar_queues.errors import BackendUnavailableError
+from litestar_queues.errors import BackendUnavailableError, InvalidArgumentError
 from litestar_queues.records import Enqueued, NewRecord
 
 if TYPE_CHECKING:
@@ -184,7 +184,13 @@ class EnqueueDesk:
         sql, channel = self._sql, self._channel
         try:
             connection = await of_caller(given, sql)
-            return await in_part(connection, sql, lambda: insert(connection, sql, records, now=now, channel=channel))
+
+            async def operation() -> list[Enqueued]:
+                if any(record.unique_for for record in records):
+                    _refuse_old_sight((await connection.run(sql["isolation"]))[0][0])
+                return await insert(connection, sql, records, now=now, channel=channel)
+
+            return await in_part(connection, sql, operation)
         except Exception as error:
             ours = translate(error, label)
             if ours is error:
@@ -267,6 +273,16 @@ def _checked(answer: T | BaseException) -> T:
     if isinstance(answer, BaseException):
         raise answer
     return answer
+
+
+def _refuse_old_sight(isolation: str) -> None:
+    """A transaction that sees only what was there when it began does not see who holds a key by its window since."""
+    if isolation not in {"read committed", "read uncommitted"}:
+        msg = (
+            f"a record with unique_for cannot be enqueued on a connection whose transaction is {isolation.upper()}: it "
+            "does not see whose key was taken since it began; use READ COMMITTED, or enqueue after the commit"
+        )
+        raise InvalidArgumentError(msg)
 
 
 def _fail(future: asyncio.Future[Any], error: BaseException, cause: BaseException | None) -> None:

@@ -19,9 +19,13 @@ insert into lq_schema (version, name) values ($1::integer, $2::text)
 -- name: lock_schema
 select pg_advisory_xact_lock(hashtextextended('lq_schema', 0))
 
--- Begin a transaction.
+-- Begin a transaction whose statements see what has been committed meanwhile, whatever the database's default is.
 -- name: begin
-begin
+begin isolation level read committed
+
+-- How much of what is committed meanwhile the caller's transaction sees.
+-- name: isolation
+select current_setting('transaction_isolation')
 
 -- End a transaction well.
 -- name: commit
