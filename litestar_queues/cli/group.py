@@ -12,12 +12,13 @@ import click
 
 from litestar_queues.errors import QueueError
 
-__all__ = ("INTERRUPTED", "OneLineGroup", "fail", "queues", "tell")
+__all__ = ("INTERRUPTED", "OneLineGroup", "announce", "fail", "queues", "tell")
 
 
 INTERRUPTED = 130
 """Exit code of a command that SIGINT ended, as shells have it."""
 
+_STDOUT, _STDERR = 1, 2
 _NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 """What a full disk behind ``> file`` says; click ends quietly where nobody reads a pipe any more."""
 
@@ -41,7 +42,7 @@ def _one_line_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NOT_WRITTEN:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of the answer is flushed at the end
+        _silence(_STDOUT)
         fail(f"the answer cannot be written: {error.strerror}", 1)
 
 
@@ -51,10 +52,25 @@ def fail(text: str, code: int) -> NoReturn:
     raise click.exceptions.Exit(code)
 
 
+def announce(text: str) -> None:
+    """Say on stderr what has begun to work; it works also where nobody reads that any more."""
+    try:
+        click.echo(text, err=True)
+    except BrokenPipeError:
+        _silence(_STDERR)
+    except OSError:  # a full disk, which may have room again later
+        pass
+
+
 def tell(text: str, code: int) -> NoReturn:
     """End with an answer, which goes to stderr where it is not the hoped-for one."""
     click.echo(text, err=code != 0)
     raise click.exceptions.Exit(code)
+
+
+def _silence(stream: int) -> None:
+    """Let nothing more fail that is written there: what is left in Python's buffers is flushed at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 class OneLineGroup(click.Group):

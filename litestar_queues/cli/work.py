@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from litestar_queues.cli.app import app_and_plugin, note_if_private, queue_service
-from litestar_queues.cli.group import queues, tell
+from litestar_queues.cli.group import announce, queues, tell
 from litestar_queues.cli.options import json_option, log_format_option, queue_names, seconds
 from litestar_queues.cli.printing import plain, to_json
 
@@ -65,7 +65,7 @@ def run(
         plugin.service,
         options,
         lifespan=app.lifespan if plugin.config.worker_enters_lifespan else None,
-        announce=lambda: click.echo(_STARTED if log_format == "json" else _plan(plugin.service, options), err=True),
+        announce=lambda: announce(_STARTED if log_format == "json" else _plan(plugin.service, options)),
     )
     raise click.exceptions.Exit(code)
 
@@ -117,7 +117,7 @@ def exporter(host: str, port: int, log_format: str | None) -> None:
         service,
         host=host,
         port=port,
-        announce=lambda bound: click.echo(f"litestar queues exporter listens on {host}:{bound}", err=True),
+        announce=lambda bound: announce(f"litestar queues exporter listens on {host}:{bound}"),
     )
 
 

@@ -126,6 +126,22 @@ def test_streams_that_are_closed_or_full_are_no_crash(shop: Site) -> None:
     assert in_shell(shop, "show nope 2> /dev/full")[0] != 0
 
 
+def test_a_worker_works_though_nobody_reads_what_it_says(shop: Site) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    shop.enqueue("double", 1)
+    worker = subprocess.Popen(
+        [SCRIPTS / "litestar", "queues", "run"], cwd=shop.folder, env=shop.environment, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    try:
+        shop.becomes("double", "completed")
+        worker.terminate()
+        assert worker.wait(PATIENCE) == 0
+    finally:
+        worker.kill()
+
+
 def test_letters_that_the_terminal_does_not_have_are_written_as_escapes(shop: Site) -> None:
     worker = shop.worker().starts()
     shop.enqueue("fail", "Pech " + "ü" * 90, queue="mail")
