@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,9 @@ from uuid import UUID
 
 import pytest
 
+from litestar_queues import QueueService
 from tests.cli.desk import Desk
+from tests.worker.harness import until_found
 
 
 @contextmanager
@@ -87,14 +88,12 @@ def test_wait_for_what_nobody_runs_ends_by_the_timeout_and_the_record_stays(desk
 def test_wait_for_what_is_cancelled_is_exit_code_4(desk: Desk) -> None:
     other = Desk.beside(desk)
 
-    def cancel() -> None:
-        while not other.counts():
-            pass
-        asyncio.run(asyncio.sleep(0.1))
-        [only] = other.reads("list")["records"]
-        other.sees("cancel", only["id"])
+    async def cancel(service: QueueService) -> None:
+        [only] = await until_found(service.list_tasks)
+        await service.cancel_task(only.id)
 
-    thread = threading.Thread(target=cancel)
+    # by no command, for the tester of commands catches what the process writes: one at a time
+    thread = threading.Thread(target=other.do, args=(cancel,))
     thread.start()
     ended = desk.types("enqueue", "greet", "--wait", "--timeout", "20")
     thread.join()

@@ -29,7 +29,7 @@ def test_workers_are_listed_with_what_each_runs_now(desk: Desk) -> None:
     assert first.endswith(" ago")
     assert second.split()[:6] == ["two:2", "draining", "0", "8", "every", "queue"]
     assert title == "one:1 runs"
-    assert run.startswith(f"  {held}  greet  for 0.")
+    assert run.startswith(f"  {held}  greet  for ")
     desk.sees("cancel", str(held), "--running")
     assert desk.sees("workers").splitlines()[-1].endswith(", asked to stop")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +15,7 @@ import pytest
 from litestar_queues.backends.postgres import Address, PostgresBackend
 from litestar_queues.backends.sqlite import SQLiteBackend
 from tests.postgres.server import Server
-from tests.worker.harness import Shop
+from tests.worker.harness import Shop, within
 
 Write = Callable[..., None]
 """``write(record_id, payload="{")`` sets columns of a live record."""
@@ -56,6 +55,6 @@ async def tampered(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         prefix = server.new_prefix()
         backend = PostgresBackend(Address.from_url(server.url(request.param), pooled=False), prefix=prefix)
         write = _by_postgres(server, f"{prefix}live")
-    async with asyncio.timeout(10), Tampered(backend=backend) as shop:
+    async with within(), Tampered(backend=backend) as shop:
         shop.write = write
         yield shop
