@@ -18,8 +18,9 @@ import psutil
 
 from litestar_queues.backends.postgres import Address, PostgresBackend
 from litestar_queues.records import CANARY_QUEUE, Held
+from litestar_queues.status import TERMINAL
 from tests.bench.postgres import Databases, databases
-from tests.builders import make_record
+from tests.builders import make_record, make_report, make_tally
 
 __all__ = ("fleet",)
 
@@ -27,6 +28,7 @@ _SECONDS = 4.0
 _HELD = 5
 """Records that a busy worker runs."""
 _LANES = 4
+_DAY = 86_400.0
 _LISTENERS = (0, 100, 250)
 
 Statement = Callable[[PostgresBackend, str, Sequence[Held]], Awaitable[Any]]
@@ -56,6 +58,8 @@ KINDS = (
     Kind("look for leases that ran out", 15, lambda backend, *_: backend.rescue_many(limit=500, max_lost_leases=3)),
     Kind("look for due schedules", 30, lambda backend, *_: backend.due_schedules(("scheduler.heartbeat",))),
     Kind("look when the canary completed", 15, lambda backend, *_: backend.canary_completed_at()),
+    Kind("tell that it is there, and what ended in it", 15, lambda backend, worker, _: _tell(backend, worker)),
+    Kind("look for what is older than its retention", 60, lambda backend, *_: _prune(backend)),
 )  # fmt: skip
 
 
@@ -66,12 +70,28 @@ def fleet(size: float) -> list[str]:
         return asyncio.run(_measure(made, workers, _SECONDS if size == 1 else 0.5))
 
 
+async def _tell(backend: PostgresBackend, worker: str) -> None:
+    """All add to the sums of one queue, which is the hardest case."""
+    await backend.report_worker(make_report(worker), lease=60, tallies=[make_tally(completed=_HELD)])
+
+
+async def _prune(backend: PostgresBackend) -> None:
+    """As a pruner does where there is nothing to do."""
+    for status in TERMINAL:
+        await backend.prune_many(status, older_than=_DAY, limit=500)
+    await backend.prune_ticks(older_than=_DAY, limit=500)
+    await backend.prune_workers(older_than=_DAY, limit=500)
+    await backend.prune_tallies(older_than=_DAY, limit=500)
+
+
 async def _measure(made: Databases, workers: int, seconds: float) -> list[str]:
     url = made.new()
     backends = [PostgresBackend(Address.from_url(url, pooled=False)) for _ in range(_LANES)]
     for backend in backends:
         await backend.open()
     claims = [await _claims(backends[0], f"w:{number}") for number in range(workers)]
+    for number in range(workers):
+        await _tell(backends[0], f"w:{number}")
     lines, cores, rate = [], 0.0, 0.0
     for kind in KINDS:
         cost = await _cost(made, backends, kind.send, claims, seconds)
