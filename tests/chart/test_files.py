@@ -115,6 +115,22 @@ def test_alerts_may_find_their_series_otherwise_and_need_no_exporter() -> None:
     assert all('{job="shop"' in query for query in queries(rules))
 
 
+@needs("helm")
+def test_alerts_may_be_left_out_by_name_and_bear_labels_for_alertmanager() -> None:
+    groups = load_all((CHART / "files/alerts.yaml").read_text("utf-8"))[0]["groups"]
+    every = {rule["alert"] for group in groups for rule in group["rules"]}
+    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+    assert set(schema["properties"]["alerts"]["properties"]["disabled"]["items"]["enum"]) == every
+    without = ["LitestarQueuesCanaryStale", "LitestarQueuesBacklog"]
+    objects = render(
+        CHART / "ci/everything-values.yaml", values={"alerts": {"disabled": without, "labels": {"team": "shop"}}}
+    )
+    rules = objects["PrometheusRule", "shop-litestar-queues-alerts"]["spec"]["groups"]
+    left = [rule for group in rules for rule in group["rules"]]
+    assert {rule["alert"] for rule in left} == every - set(without)
+    assert {rule["labels"]["team"] for rule in left} == {"shop"}
+
+
 def queries(node: Any) -> list[str]:
     if isinstance(node, dict):
         own = [node["expr"]] if "expr" in node else []

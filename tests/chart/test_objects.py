@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.trace import ProxyTracerProvider
 
 from litestar_queues import QueueConfig, probe
 from litestar_queues.cli import queues
 from litestar_queues.config import ENV_PREFIX
+from litestar_queues.settings import SETTINGS, from_environment
 from tests.chart.tools import (
     CASES,
     CHART,
@@ -28,7 +33,8 @@ from tests.chart.tools import (
 
 pytestmark = [pytest.mark.chart, needs("helm")]
 
-DATABASE = {"database": {"existingSecret": "shop-database"}}
+SCHEMA = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+WORKLOADS = {"Deployment", "StatefulSet"}
 
 
 def case(name: str, **values: Any) -> Objects:
@@ -90,7 +96,7 @@ def test_selectors_hold_nothing_that_an_upgrade_changes_and_fit_their_pods(file:
     objects = render(file)
     pods: list[dict[str, str]] = []
     for (kind, name), one in objects.items():
-        if kind in {"Deployment", "StatefulSet"}:
+        if kind in WORKLOADS:
             wanted = one["spec"]["selector"]["matchLabels"]
             labels = one["spec"]["template"]["metadata"]["labels"]
             pods.append(labels)
@@ -110,7 +116,7 @@ def test_replicas_are_left_out_where_an_autoscaler_sets_them_and_nowhere_else(fi
         if kind in {"HorizontalPodAutoscaler", "ScaledObject"}
     }
     for (kind, name), one in objects.items():
-        if kind in {"Deployment", "StatefulSet"}:
+        if kind in WORKLOADS:
             assert ("replicas" in one["spec"]) is (name not in scaled), name
 
 
@@ -225,8 +231,57 @@ def test_an_image_of_its_own_keeps_nothing_of_the_common_digest() -> None:
     objects = case("everything")
     web = container_of(objects["Deployment", "shop-litestar-queues-web"])["image"]
     exporter = container_of(objects["Deployment", "shop-litestar-queues-exporter"])["image"]
-    assert web == "shop-web:2"
-    assert exporter.startswith("shop@sha256:")
+    assert web == "mirror.example/shop-web:2"
+    assert exporter.startswith("mirror.example/shop@sha256:")
+
+
+def test_secrets_for_pulling_are_those_of_the_chart_and_those_of_a_parent_chart() -> None:
+    for name, spec in pod_specs(case("everything")):
+        assert spec["imagePullSecrets"] == [{"name": "pull-images"}, {"name": "pull-from-mirror"}], name
+
+
+def test_each_component_may_be_another_user_of_the_database() -> None:
+    objects = case("everything")
+
+    def secret(kind: str, name: str) -> Any:
+        return env_of(objects[kind, f"shop-litestar-queues-{name}"])["LITESTAR_QUEUES_QUEUE_BACKEND"]["secretKeyRef"]
+
+    assert secret("Deployment", "web") == {"name": "shop-database", "key": "DATABASE_URL"}
+    assert secret("Job", "migrate") == {"name": "shop-owner", "key": "DATABASE_URL"}
+    assert secret("Deployment", "exporter") == {"name": "shop-reader", "key": "url"}
+    assert secret("StatefulSet", "worker-mail") == {"name": "shop-database", "key": "DATABASE_URL"}
+    assert secret("Deployment", "worker-reports") == {"name": "shop-reports", "key": "DATABASE_URL"}
+
+
+def test_annotations_reach_the_objects_that_they_are_for() -> None:
+    objects = case("everything")
+    found = {key: one["metadata"].get("annotations", {}) for key, one in objects.items()}
+    assert {key for key, one in found.items() if "owner" not in one} == {("ConfigMap", "shop-extra")}
+    assert found["ServiceAccount", "shop-litestar-queues"]["owner"] == "platform"
+    assert {key for key, one in found.items() if "reload-on-change" in one} == {
+        ("StatefulSet", "shop-litestar-queues-worker-default"),
+        ("StatefulSet", "shop-litestar-queues-worker-mail"),
+        ("Deployment", "shop-litestar-queues-worker-reports"),
+    }
+    migrate = found["Job", "shop-litestar-queues-migrate"]
+    assert (migrate["sync-wave"], migrate["helm.sh/hook"]) == ("-1", "pre-install,pre-upgrade")
+    assert found["Pod", "shop-litestar-queues-test"]["note"] == "test"
+    assert found["ConfigMap", "shop-litestar-queues-dashboard"]["grafana_folder"] == "Queues"
+
+
+def test_a_pods_spec_may_say_more_and_its_tmp_has_bounds() -> None:
+    reports = case("everything")["Deployment", "shop-litestar-queues-worker-reports"]["spec"]["template"]["spec"]
+    assert reports["dnsConfig"] == {"options": [{"name": "ndots", "value": "2"}]}
+    assert {"name": "tmp", "emptyDir": {"sizeLimit": "5Gi"}} in reports["volumes"]
+
+
+@every_case
+def test_kubernetes_is_told_why_a_container_ended_and_how_much_history_it_keeps(file: Path) -> None:
+    objects = render(file)
+    for name, spec in pod_specs(objects):
+        assert spec["containers"][0]["terminationMessagePolicy"] == "FallbackToLogsOnError", name
+    kept = {one["spec"]["revisionHistoryLimit"] for (kind, _), one in objects.items() if kind in WORKLOADS}
+    assert kept == ({3} if case_id(file) == "everything" else {10})
 
 
 def test_the_exporter_is_one_pod_that_no_second_one_joins() -> None:
@@ -243,6 +298,19 @@ def test_the_web_app_leaves_its_service_before_it_is_told_to_stop() -> None:
     assert web["lifecycle"]["preStop"] == {"sleep": {"seconds": 5}}
     assert web["args"] == ["run", "--host", "0.0.0.0", "--port", "8000"]
     assert "time.sleep(5)" in render_text(CHART / "ci/default-values.yaml", kubernetes="1.29.0")
+
+
+def test_the_web_app_lets_through_the_paths_that_are_named_alone() -> None:
+    objects = case("everything")
+    [rule] = objects["Ingress", "shop-litestar-queues-web"]["spec"]["rules"]
+    assert [one["path"] for one in rule["http"]["paths"]] == ["/photos", "/tasks"]
+    spec = objects["HTTPRoute", "shop-litestar-queues-web"]["spec"]
+    assert spec["parentRefs"] == [{"name": "public", "namespace": "gateways"}]
+    assert [one["path"]["value"] for one in spec["rules"][0]["matches"]] == ["/photos", "/tasks"]
+    service = objects["Service", "shop-litestar-queues-web"]
+    assert spec["rules"][0]["backendRefs"] == [
+        {"name": service["metadata"]["name"], "port": service["spec"]["ports"][0]["port"]}
+    ]
 
 
 # migrations
@@ -317,9 +385,22 @@ def test_keda_may_ask_the_database_for_what_is_due_and_what_runs() -> None:
     assert trigger["metadata"]["targetQueryValue"] == "4"
     authentication = objects["TriggerAuthentication", trigger["authenticationRef"]["name"]]
     assert authentication["spec"]["secretTargetRef"] == [
-        {"parameter": "connection", "name": "shop-database", "key": "DATABASE_URL"}
+        {"parameter": "connection", "name": "shop-reports", "key": "DATABASE_URL"}
     ]
     assert scaled["scaleTargetRef"]["kind"] == "Deployment"
+
+
+def test_an_autoscaler_may_go_by_other_metrics_than_cpu() -> None:
+    metrics = case("everything")["HorizontalPodAutoscaler", "shop-litestar-queues-web"]["spec"]["metrics"]
+    assert [one["type"] for one in metrics] == ["Pods"]
+    metrics = case("everything")["HorizontalPodAutoscaler", "shop-litestar-queues-worker-default"]["spec"]["metrics"]
+    assert [one["resource"]["name"] for one in metrics] == ["cpu"]
+
+
+def test_a_budget_keeps_no_pod_that_is_not_ready() -> None:
+    budgets = [one for (kind, _), one in case("everything").items() if kind == "PodDisruptionBudget"]
+    assert len(budgets) == 4
+    assert {one["spec"]["unhealthyPodEvictionPolicy"] for one in budgets} == {"AlwaysAllow"}
 
 
 def test_scaling_in_waits_at_least_for_a_drain() -> None:
@@ -341,9 +422,38 @@ def test_settings_become_variables_as_the_library_reads_them() -> None:
     assert env["LITESTAR_QUEUES_COMPLETED_RETENTION"] == "1000000"
 
 
+def test_every_default_of_the_library_can_be_written_as_a_setting_and_is_read_back() -> None:
+    plain = QueueConfig()
+    names = SCHEMA["properties"]["settings"]["properties"]
+    written = {name: "none" if getattr(plain, name) is None else getattr(plain, name) for name in names}
+    worker = case("default", settings=written, migrations={"mode": "none"})
+    env = env_of(worker["StatefulSet", "shop-litestar-queues-worker-default"])
+    for name in names:
+        read = from_environment(SETTINGS[name], env[f"{ENV_PREFIX}{name.upper()}"], name)
+        assert read == getattr(plain, name), name
+
+
+def test_logs_and_spans_are_switched_on_by_settings_and_variables() -> None:
+    objects = case("observability")
+    worker = container_of(objects["StatefulSet", "shop-litestar-queues-worker-default"])
+    env = {one["name"]: one.get("value") for one in worker["env"]}
+    assert env["LITESTAR_QUEUES_LOG_FORMAT"] == "json"
+    assert env["LITESTAR_QUEUES_TRACING"] == "shop.telemetry:provider"
+    assert env["LITESTAR_QUEUES_CORRELATION_HEADER"] == "X-Correlation-ID"
+    names = list(env)
+    assert names.index("NODE_IP") < names.index("OTEL_EXPORTER_OTLP_ENDPOINT"), "used before it is known"
+    assert names.index("POD_NAME") < names.index("OTEL_RESOURCE_ATTRIBUTES"), "used before it is known"
+    assert env["OTEL_SERVICE_NAME"] == "shop-worker"
+    assert env_of(objects["Deployment", "shop-litestar-queues-web"])["OTEL_SERVICE_NAME"] == "shop-web"
+    egress = objects["NetworkPolicy", "shop-litestar-queues-worker"]["spec"]["egress"]
+    assert 4318 in [port["port"] for rule in egress for port in rule["ports"]]
+
+
 @every_case
 def test_the_library_understands_every_variable_of_every_component(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {f"{ENV_PREFIX}{field.name.upper()}" for field in dataclasses.fields(QueueConfig)}
+    # the app of the case is not here
+    monkeypatch.setitem(sys.modules, "shop.telemetry", types.SimpleNamespace(provider=ProxyTracerProvider()))
     for (kind, name), one in render(file).items():
         if kind in {"Deployment", "StatefulSet", "Job", "Pod"}:
             env = {key: value for key, value in env_of(one).items() if key.startswith(ENV_PREFIX)}

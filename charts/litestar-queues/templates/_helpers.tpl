@@ -41,10 +41,18 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
+{{/* Takes also `name`, where it is not that of the component, and `annotations` and `labels` of this object alone. */}}
 {{- define "litestar-queues.metadata" -}}
-name: {{ include "litestar-queues.componentName" . }}
+name: {{ .name | default (include "litestar-queues.componentName" .) }}
 namespace: {{ .root.Release.Namespace }}
-labels: {{- include "litestar-queues.labels" . | nindent 2 }}
+labels:
+  {{- include "litestar-queues.labels" . | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with include "litestar-queues.over" (list (.annotations | default dict) .root.Values.commonAnnotations) | fromYaml }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- define "litestar-queues.serviceAccountName" -}}
@@ -99,6 +107,7 @@ spec:
   {{- else }}
   minAvailable: {{ $budget.minAvailable }}
   {{- end }}
+  unhealthyPodEvictionPolicy: {{ $budget.unhealthyPodEvictionPolicy }}
   selector:
     matchLabels: {{- include "litestar-queues.selectorLabels" . | nindent 6 }}
 {{- end -}}
@@ -117,12 +126,17 @@ spec:
   minReplicas: {{ $scaling.minReplicas | int }}
   maxReplicas: {{ $scaling.maxReplicas | int }}
   metrics:
+    {{- with $scaling.targetCPUUtilizationPercentage }}
     - type: Resource
       resource:
         name: cpu
         target:
           type: Utilization
-          averageUtilization: {{ $scaling.targetCPUUtilizationPercentage | int }}
+          averageUtilization: {{ . | int }}
+    {{- end }}
+    {{- with $scaling.metrics }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- with $scaling.behavior | default .behavior }}
   behavior: {{- toYaml . | nindent 4 }}
   {{- end }}

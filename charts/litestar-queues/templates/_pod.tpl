@@ -35,7 +35,7 @@ spec:
   {{- with .gracePeriod }}
   terminationGracePeriodSeconds: {{ . | int }}
   {{- end }}
-  {{- with $global.imagePullSecrets }}
+  {{- with concat $global.imagePullSecrets $global.global.imagePullSecrets }}
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with $own.priorityClassName }}
@@ -57,6 +57,9 @@ spec:
     {{- range $own.topologySpreadConstraints }}
     - {{- merge (deepCopy .) (dict "labelSelector" $selector) | toYaml | nindent 6 }}
     {{- end }}
+  {{- end }}
+  {{- with $own.extraPodSpec }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
   {{- /* a plain Job runs beside the pods that need what it makes */}}
   {{- $awaits := and .awaitsSchema (eq $global.migrations.mode "job") }}
@@ -80,7 +83,7 @@ spec:
     {{- end }}
   volumes:
     - name: tmp
-      emptyDir: {}
+      emptyDir: {{- toYaml $own.tmp | nindent 8 }}
     {{- with concat $global.extraVolumes $own.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -93,7 +96,7 @@ spec:
 image: {{ include "litestar-queues.image" . }}
 imagePullPolicy: {{ $own.image.pullPolicy | default $global.image.pullPolicy }}
 env:
-  {{- include "litestar-queues.env" .root | nindent 2 }}
+  {{- include "litestar-queues.env" . | nindent 2 }}
   {{- with .env }}
   {{- . | nindent 2 }}
   {{- end }}
@@ -106,6 +109,8 @@ envFrom: {{- toYaml . | nindent 2 }}
 {{- with $own.resources }}
 resources: {{- toYaml . | nindent 2 }}
 {{- end }}
+# why a container ended is in its last lines
+terminationMessagePolicy: FallbackToLogsOnError
 securityContext: {{- include "litestar-queues.over" (list $own.securityContext $global.securityContext) | nindent 2 }}
 volumeMounts:
   - name: tmp
@@ -128,6 +133,7 @@ args:
 {{- $common := .root.Values.image -}}
 {{- $digest := or $own.repository $own.tag | empty | ternary $common.digest "" -}}
 {{- $repository := $own.repository | default $common.repository -}}
+{{- with .root.Values.global.imageRegistry -}}{{- $repository = printf "%s/%s" . $repository -}}{{- end -}}
 {{- $digest = $own.digest | default $digest -}}
 {{- if $digest -}}
 {{- printf "%s@%s" $repository $digest -}}
@@ -138,23 +144,29 @@ args:
 
 {{/* What every process of the app is told. */}}
 {{- define "litestar-queues.env" -}}
+{{- $database := include "litestar-queues.database" . | fromYaml -}}
 - name: LITESTAR_QUEUES_QUEUE_BACKEND
   valueFrom:
     secretKeyRef:
-      name: {{ .Values.database.existingSecret }}
-      key: {{ .Values.database.key }}
-{{- with .Values.app }}
+      name: {{ $database.existingSecret }}
+      key: {{ $database.key }}
+{{- with .root.Values.app }}
 - name: LITESTAR_APP
   value: {{ . | quote }}
 {{- end }}
-{{- if ne .Values.migrations.mode "none" }}
+{{- if ne .root.Values.migrations.mode "none" }}
 - name: LITESTAR_QUEUES_MIGRATE_ON_START
   value: "false"
 {{- end }}
-{{- range $name, $value := .Values.settings }}
+{{- range $name, $value := .root.Values.settings }}
 - name: LITESTAR_QUEUES_{{ upper $name }}
   value: {{ include "litestar-queues.settingValue" $value | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* The Secret of a component: what it says of it, over what holds for all. */}}
+{{- define "litestar-queues.database" -}}
+{{- include "litestar-queues.over" (list .values.database .root.Values.database) -}}
 {{- end -}}
 
 {{- define "litestar-queues.settingValue" -}}
@@ -162,8 +174,6 @@ args:
 {{- join "," . -}}
 {{- else if and (kindIs "float64" .) (eq . (floor .)) -}}
 {{- int64 . -}}
-{{- else if kindIs "invalid" . -}}
-none
 {{- else -}}
 {{- . -}}
 {{- end -}}

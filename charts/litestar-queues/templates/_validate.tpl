@@ -18,9 +18,20 @@
 {{- if not .Values.database.existingSecret -}}
 {{- fail "database.existingSecret is empty: make a Secret that holds the database's URL, and name it there" -}}
 {{- end -}}
-{{- with lookup "v1" "Secret" .Release.Namespace .Values.database.existingSecret -}}
-{{- if not (hasKey (.data | default dict) $.Values.database.key) -}}
-{{- fail (printf "the Secret %q, which database.existingSecret names, has no key %q: add it, or set database.key" $.Values.database.existingSecret $.Values.database.key) -}}
+{{- include "litestar-queues.validateSecret" (dict "root" . "values" .Values "where" "database") -}}
+{{- range $name := list "web" "exporter" "migrations" "tests" -}}
+{{- include "litestar-queues.validateSecret" (dict "root" $ "values" (get $.Values $name) "where" (printf "%s.database" $name)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A Secret that is there already must have the key; one that is not may come later. */}}
+{{- define "litestar-queues.validateSecret" -}}
+{{- if .values.database -}}
+{{- $database := include "litestar-queues.database" . | fromYaml -}}
+{{- with lookup "v1" "Secret" .root.Release.Namespace $database.existingSecret -}}
+{{- if not (hasKey (.data | default dict) $database.key) -}}
+{{- fail (printf "the Secret %q, which %s names, has no key %q: add it, or set the key that it has" $database.existingSecret $.where $database.key) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -33,6 +44,9 @@
 {{- end -}}
 {{- if and $web.ingress.enabled (not $web.ingress.hosts) -}}
 {{- fail "web.ingress.hosts is empty: name at least one host, or leave web.ingress.enabled out" -}}
+{{- end -}}
+{{- if and $web.httpRoute.enabled (not $web.httpRoute.parentRefs) -}}
+{{- fail "web.httpRoute.parentRefs is empty: name the Gateway that the route belongs to, or leave web.httpRoute.enabled out" -}}
 {{- end -}}
 {{- include "litestar-queues.validateReplicas" (dict "values" $web "where" "web") -}}
 {{- end -}}
@@ -68,6 +82,7 @@
 {{- fail (printf "keda.trigger of %s is metrics-api, which asks the exporter: set exporter.enabled, or use the trigger postgresql" .where) -}}
 {{- end -}}
 {{- include "litestar-queues.validateReplicas" (dict "values" $pool "where" .where) -}}
+{{- include "litestar-queues.validateSecret" (dict "root" .root "values" $pool "where" (printf "database of %s" .where)) -}}
 {{- end -}}
 
 {{/* Fixed and scaled replicas exclude each other, and a budget must leave room for an eviction. */}}
@@ -85,6 +100,10 @@
 {{- end -}}
 {{- $least = $scaling.minReplicas | int -}}
 {{- end -}}
+{{- end -}}
+{{- $scaling := $values.autoscaling -}}
+{{- if and $scaling.enabled (not (or $scaling.targetCPUUtilizationPercentage $scaling.metrics)) -}}
+{{- fail (printf "autoscaling of %s has nothing to go by: set targetCPUUtilizationPercentage or metrics" .where) -}}
 {{- end -}}
 {{- $budget := $values.podDisruptionBudget -}}
 {{- if $budget.enabled -}}
