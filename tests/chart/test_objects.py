@@ -324,9 +324,12 @@ def test_the_migration_hook_needs_nothing_that_the_release_makes() -> None:
     assert container_of(job)["command"] == ["litestar", "queues", "migrate"]
 
 
-def test_a_plain_migration_job_has_a_name_for_each_revision() -> None:
+def test_a_plain_migration_job_has_a_name_for_each_revision_and_each_image() -> None:
     [(_, name), *more] = [key for key in case("gitops") if key[0] == "Job"]
-    assert (name, more) == ("queues-migrate-0-1-0-1", [])
+    assert more == []
+    assert re.fullmatch("queues-migrate-1-[0-9a-f]{8}", name)
+    assert ("Job", name) in case("gitops", web={"replicas": 5}), "it need not run again"
+    assert ("Job", name) not in case("gitops", image={"tag": "2"}), "a Job cannot be changed"
     job = case("gitops")["Job", name]
     assert "annotations" not in job["metadata"]
     assert job["spec"]["template"]["spec"]["serviceAccountName"] == "shop"
