@@ -77,6 +77,10 @@ class QueuePlugin(InitPlugin, CLIPlugin):
         app_config.lifespan = [*app_config.lifespan, self._lifespan]
         return app_config
 
+    def bind(self, app: Litestar) -> None:
+        """Let the app's dependencies fill arguments of tasks, also where nobody enters the app's lifespan."""
+        self.service.dependencies.bind(app.dependencies, {"state": app.state})
+
     def on_cli_init(self, cli: Group) -> None:
         """Add ``litestar queues``."""
         from litestar_queues.cli import queues
@@ -95,7 +99,7 @@ class QueuePlugin(InitPlugin, CLIPlugin):
     @asynccontextmanager
     async def _lifespan(self, app: Litestar) -> AsyncIterator[None]:
         service = self.service
-        service.dependencies.bind(app.dependencies, {"state": app.state})
+        self.bind(app)
         try:
             await service.open()
         except BackendUnavailableError as error:  # the app serves without; each call tries again

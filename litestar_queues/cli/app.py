@@ -83,9 +83,11 @@ def app_and_plugin() -> tuple[Litestar, QueuePlugin]:
         raise click.ClickException(_NO_APP) from error
     root.obj = env
     try:
-        return env.app, env.app.plugins.get(QueuePlugin)
+        plugin = env.app.plugins.get(QueuePlugin)
     except KeyError:
         raise click.ClickException(_NO_PLUGIN.format(env.app_path)) from None
+    plugin.bind(env.app)
+    return env.app, plugin
 
 
 def names_to_complete(ctx: click.Context, what: str) -> Sequence[str]:

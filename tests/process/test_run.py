@@ -96,6 +96,27 @@ def test_a_worker_may_be_told_not_to_enter_the_lifespan(site: Site) -> None:
     assert site.notes() == ["greet you"]
 
 
+DEPENDENT = """
+from litestar.di import Provide
+
+@task
+async def lend(book):
+    note(f"lend {book}")
+
+dependencies = {"book": Provide(lambda: "Emma", sync_to_thread=False)}
+app = Litestar(dependencies=dependencies, plugins=[QueuePlugin()])
+"""
+
+
+def test_the_dependencies_of_the_app_are_known_also_where_nobody_enters_its_lifespan(site: Site) -> None:
+    site.write("app.py", APP + DEPENDENT)
+    site.set(initialize_schedules="no", worker_enters_lifespan="no")
+    assert site.queues("enqueue", "lend").answer().code == 0
+    worker = site.worker()
+    site.noted("lend Emma")
+    assert worker.stops() == 0
+
+
 def test_a_backend_of_one_process_comes_with_a_note(site: Site) -> None:
     site.set(queue_backend="memory")
     worker = site.worker().starts()
