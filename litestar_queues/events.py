@@ -90,6 +90,8 @@ class WorkerStopped:
     """Runs that the drain cancelled."""
     seconds: float
     """Length of the drain."""
+    unsaved: int = 0
+    """Outcomes that could not be stored."""
 
 
 @dataclass(frozen=True, slots=True)

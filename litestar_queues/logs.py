@@ -60,10 +60,11 @@ def _draining(event: events.WorkerDraining) -> None:
 
 
 def _stopped(event: events.WorkerStopped) -> None:
+    lost = f"; {event.unsaved} outcomes could not be stored, and their records run again" if event.unsaved else ""
     worker_log.log(
-        logging.WARNING if event.cancelled else logging.INFO,
-        "worker %s has drained in %.1f s, %d tasks were cancelled and given back",
-        event.worker_id, event.seconds, event.cancelled, extra={"worker_id": event.worker_id},
+        logging.ERROR if lost else logging.WARNING if event.cancelled else logging.INFO,
+        "worker %s has drained in %.1f s, %d tasks were cancelled and given back%s",
+        event.worker_id, event.seconds, event.cancelled, lost, extra={"worker_id": event.worker_id},
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def run_worker(
         signals: Where signals arrive.
 
     Returns:
-        0 after a clean drain, 2 where the drain cancelled tasks.
+        0 after a clean drain, 2 where the drain cancelled tasks, also where the store did not take them back.
 
     Raises:
         QueueError: The worker could not start, or could not go on.
@@ -124,7 +124,7 @@ class _WorkerProcess:
             report = await self._run(worker)
             self.must_not_wait = report.abandoned > 0
             self._guard.code = CANCELLED if report.cancelled else CLEAN
-        if report.unsaved:
+        if report.unsaved and not report.cancelled:
             raise QueueError(_LOST_OUTCOMES.format(report.unsaved))
         return self._guard.code
 

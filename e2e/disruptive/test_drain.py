@@ -94,7 +94,7 @@ def test_a_pod_ends_in_time_while_the_database_is_away(shop: Namespace, measured
     pod = PREFIX + "-0"
     grace = shop.pod(pod).spec.termination_grace_period_seconds
     with shop.web() as web:
-        [record] = web.enqueue("slow", seconds=15)
+        [record] = web.enqueue("slow", seconds=20)
         eventually(TASK, lambda: shop.runs(record))
         shop.kubectl("scale", "statefulset", "postgres", "--replicas=0")
         eventually(POD_READY, lambda: shop.pod("postgres-0") is None)
@@ -102,7 +102,7 @@ def test_a_pod_ends_in_time_while_the_database_is_away(shop: Namespace, measured
         measured.append(
             f"deleted while the database is away: exit code {code}, gone after {seconds:.1f} s of {grace} s"
         )
-        assert code in {0, CANCELLED}, "it is not killed"
+        assert code == CANCELLED, "it is not killed, and no other end of the drain hides that it cut a task off"
         assert seconds < grace
         time.sleep(grace)
         assert not is_ready(shop.pod(pod))

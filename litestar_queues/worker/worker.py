@@ -176,7 +176,7 @@ class Worker:
         await wait_for_any(completer.empty, timeout=_FLUSH_PATIENCE)
         unsaved = len(completer.held())
         parts.leave()
-        bus.emit(WorkerStopped(self.worker_id, cancelled, time.monotonic() - began))
+        bus.emit(WorkerStopped(self.worker_id, cancelled, time.monotonic() - began, unsaved))
         return DrainReport(cancelled, abandoned, unsaved)
 
 

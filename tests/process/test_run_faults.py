@@ -85,6 +85,20 @@ def test_a_drain_during_an_outage_says_that_outcomes_are_not_stored(site: Site) 
     assert site.record("hold").status == "running"  # until its lease runs out
 
 
+def test_a_drain_that_cuts_tasks_off_during_an_outage_ends_as_one_that_cuts_tasks_off(site: Site) -> None:
+    site.enqueue("hold")
+    worker = site.worker("--drain-timeout", "0.1", initialize_schedules="no")
+    site.noted("hold ")
+    site.database.rename(site.folder / "away.db")
+    worker.says(DOWN)
+    assert worker.stops() == 2
+    assert (
+        "1 tasks were cancelled and given back; 1 outcomes could not be stored, and their records run again"
+        in worker.err
+    )
+    assert "Traceback" not in worker.err
+
+
 def test_what_no_waiting_can_mend_ends_the_worker_at_once(site: Site) -> None:
     (site.folder / "text.db").write_text("This is a text, and no database at all. " * 100)
     site.enqueue("greet")

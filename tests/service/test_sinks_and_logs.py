@@ -69,6 +69,14 @@ CASES: list[tuple[EngineEvent, str, str]] = [
         "WARNING",
         "worker w:1 has drained in 30.0 s, 2 tasks were cancelled and given back",
     ),
+    (
+        events.WorkerStopped("w:1", 2, 30.0, unsaved=1),
+        "ERROR",
+        (
+            "worker w:1 has drained in 30.0 s, 2 tasks were cancelled and given back; "
+            "1 outcomes could not be stored, and their records run again"
+        ),
+    ),
     (ended(Completed(SECRET.encode())), "DEBUG", f"completed in 0.500 s: {GREET}"),
     (ended(Failed(ERROR)), "WARNING", f"failed after 0.500 s: {GREET}: ValueError: no luck"),
     (
