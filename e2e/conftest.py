@@ -17,6 +17,8 @@ from e2e.harness.kube import Namespace
 ARTIFACTS = Path(__file__).parents[1] / "build/e2e"
 TEST_SECONDS = 600
 FIGURES = pytest.StashKey[list[str]]()
+AHEAD = pytest.StashKey[dict[str, Namespace]]()
+"""The namespace of the next test: its database starts while this one runs, which saves ten seconds a test."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
+    config.stash[AHEAD] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,7 +49,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> None:
+def cluster(pytestconfig: pytest.Config) -> Iterator[None]:
     """Reach the cluster, or say that there is none."""
     for tool in ("kubectl", "helm"):
         if shutil.which(tool) is None:
@@ -57,6 +60,9 @@ def cluster() -> None:
     except Exception as error:
         where = os.environ.get("KUBECONFIG", "~/.kube/config")
         pytest.exit(f"the cluster of {where} does not answer: {error}. e2e/README.md says how to get one.", 1)
+    yield
+    for space in pytestconfig.stash[AHEAD].values():  # the run was cut short
+        client.CoreV1Api().delete_namespace(space.name)
 
 
 @pytest.fixture
@@ -68,26 +74,42 @@ def measured(request: pytest.FixtureRequest) -> list[str]:
 @pytest.fixture
 def namespace(cluster: None, request: pytest.FixtureRequest) -> Iterator[Namespace]:
     """A fresh namespace that enforces `restricted`."""
-    short = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-")
-    name = f"e2e-{short}-{uuid.uuid4().hex[:5]}"
+    space = request.config.stash[AHEAD].pop(request.node.nodeid, None) or made(request.node)
     core = client.CoreV1Api()
-    labels = {"pod-security.kubernetes.io/enforce": "restricted", "litestar-queues/e2e": "true"}
-    core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name, labels=labels)))
-    space = Namespace(name)
     try:
         yield space
     finally:
         failed = [text for key, text in request.node.user_properties if key == "failed"]
         if failed:
-            space.save(ARTIFACTS / short)
-            (ARTIFACTS / short / "failure.txt").write_text("\n".join(failed))
+            folder = ARTIFACTS / short_name(request.node)
+            space.save(folder)
+            (folder / "failure.txt").write_text("\n".join(failed))
         if not (failed and request.config.getoption("--keep")):
             space.kubectl("delete", "pods", "--all", "--grace-period=1", "--wait=false")
-            core.delete_namespace(name)
+            core.delete_namespace(space.name)
 
 
 @pytest.fixture
-def shop(namespace: Namespace) -> Namespace:
+def shop(namespace: Namespace, request: pytest.FixtureRequest) -> Namespace:
     """A namespace with a database in it, for a release named `shop`."""
-    namespace.start_database()
+    namespace.await_database()
+    items = request.session.items
+    following = items[items.index(request.node) + 1 :][:1]
+    request.config.stash[AHEAD].update({item.nodeid: made(item) for item in following})
     return namespace
+
+
+def made(item: pytest.Item) -> Namespace:
+    """The namespace of a test; where it wants a database, that begins to start."""
+    name = f"e2e-{short_name(item)}-{uuid.uuid4().hex[:5]}"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", "litestar-queues/e2e": "true"}
+    client.CoreV1Api().create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name, labels=labels)))
+    space = Namespace(name)
+    if "shop" in getattr(item, "fixturenames", ()):
+        space.start_database()
+    return space
+
+
+def short_name(item: pytest.Item) -> str:
+    """Its name, as Kubernetes bears it."""
+    return re.sub(r"[^a-z0-9]+", "-", item.name.removeprefix("test_"))[:40].strip("-")

@@ -56,7 +56,7 @@ def test_a_request_and_its_task_are_one_trace_and_one_id_in_the_logs(shop: Names
 
     worker = next(iter(shop.pods()))
     lines = [json.loads(line) for line in shop.logs(worker).splitlines() if not line.startswith("litestar queues")]
-    [failure] = [line for line in lines if line.get("task_id") == record and line["level"] == "WARNING"]
+    [failure] = [line for line in lines if line.get("task_id") == record and line["level"] == "warning"]
     assert failure["correlation_id"] == CORRELATION
 
     assert [span for span in spans(shop) if span["service"] == "shop-worker"] == []

@@ -104,12 +104,15 @@ class Namespace:
     # -- database
 
     def start_database(self) -> None:
-        """Run the demo overlay's PostgreSQL, and make the ledger in it."""
+        """Start the demo overlay's PostgreSQL."""
         objects = list(yaml.safe_load_all(POSTGRES.read_text()))
         for one in objects:
             if POSTGRES_IMAGE and one["kind"] == "StatefulSet":
                 one["spec"]["template"]["spec"]["containers"][0]["image"] = POSTGRES_IMAGE
         self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
+
+    def await_database(self) -> None:
+        """Wait until it is there, and make the ledger in it."""
         eventually(POD_READY, lambda: is_ready(self.pod("postgres-0")))
         self.sql(LEDGER)
 
