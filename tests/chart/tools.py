@@ -21,13 +21,18 @@ __all__ = (
     "CHART",
     "ROOT",
     "TOOLS",
+    "WORKLOADS",
     "Objects",
+    "case",
+    "case_id",
     "container_of",
     "env_of",
+    "every_case",
     "find",
     "load_all",
     "needs",
     "pod_specs",
+    "pool",
     "refusal",
     "render",
     "render_text",
@@ -36,6 +41,7 @@ __all__ = (
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/litestar-queues"
 CASES = sorted((CHART / "ci").glob("*-values.yaml"))
+WORKLOADS = {"Deployment", "StatefulSet"}
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 TOOLS = _CACHE / "litestar-queues/tools"
 """Where `make tools` puts what it makes."""
@@ -146,3 +152,22 @@ def container_of(one: Mapping[str, Any]) -> Mapping[str, Any]:
 def env_of(one: Mapping[str, Any]) -> dict[str, Any]:
     """The environment of its container; where a value comes from stands for the value."""
     return {item["name"]: item.get("value", item.get("valueFrom")) for item in container_of(one)["env"]}
+
+
+def case_id(path: Path) -> str:
+    """Short name of a file of `ci/`."""
+    return path.stem.removesuffix("-values")
+
+
+every_case = pytest.mark.parametrize("file", CASES, ids=case_id)
+
+
+def case(name: str, **values: Any) -> Objects:
+    """Objects of a file of `ci/`, with other values over it."""
+    return render(CHART / f"ci/{name}-values.yaml", values=values)
+
+
+def pool(name: str, **values: Any) -> Any:
+    """The StatefulSet or Deployment of a pool, with values under `worker`."""
+    objects = case("default", worker=values)
+    return objects[values.get("kind", "StatefulSet"), f"shop-litestar-queues-worker-{name}"]
