@@ -76,6 +76,8 @@ def namespace(cluster: None, request: pytest.FixtureRequest) -> Iterator[Namespa
     """A fresh namespace that enforces `restricted`."""
     space = request.config.stash[AHEAD].pop(request.node.nodeid, None) or made(request.node)
     core = client.CoreV1Api()
+    if not wants_database(request.node):
+        make_next(request.node)
     try:
         yield space
     finally:
@@ -93,10 +95,15 @@ def namespace(cluster: None, request: pytest.FixtureRequest) -> Iterator[Namespa
 def shop(namespace: Namespace, request: pytest.FixtureRequest) -> Namespace:
     """A namespace with a database in it, for a release named `shop`."""
     namespace.await_database()
-    items = request.session.items
-    following = items[items.index(request.node) + 1 :][:1]
-    request.config.stash[AHEAD].update({item.nodeid: made(item) for item in following})
+    make_next(request.node)
     return namespace
+
+
+def make_next(item: pytest.Item) -> None:
+    """Make the namespace of the test that follows."""
+    items = item.session.items
+    following = items[items.index(item) + 1 :][:1]
+    item.config.stash[AHEAD].update({one.nodeid: made(one) for one in following})
 
 
 def made(item: pytest.Item) -> Namespace:
@@ -105,9 +112,14 @@ def made(item: pytest.Item) -> Namespace:
     labels = {"pod-security.kubernetes.io/enforce": "restricted", "litestar-queues/e2e": "true"}
     client.CoreV1Api().create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name, labels=labels)))
     space = Namespace(name)
-    if "shop" in getattr(item, "fixturenames", ()):
+    if wants_database(item):
         space.start_database()
     return space
+
+
+def wants_database(item: pytest.Item) -> bool:
+    """Whether the test has one."""
+    return "shop" in getattr(item, "fixturenames", ())
 
 
 def short_name(item: pytest.Item) -> str:

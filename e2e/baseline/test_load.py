@@ -25,8 +25,8 @@ def test_a_full_fleet_is_not_restarted(shop: Namespace, measured: list[str]) -> 
     measured.append(f"full fleet: 5 slots taken and {waiting} records waiting for {WATCHED_SECONDS} s, no restart")
 
 
-def test_a_pool_comes_back_from_zero(shop: Namespace) -> None:
-    shop.install(worker={"replicas": 2})
+def test_a_pool_comes_back_from_zero_also_with_the_command_as_its_probe(shop: Namespace) -> None:
+    shop.install(worker={"replicas": 2, "probes": {"liveness": "cli"}})
     with shop.web() as web:
         shop.kubectl("scale", POOL, "--replicas=0")
         eventually(POD_GONE, lambda: not shop.pods())
@@ -35,3 +35,4 @@ def test_a_pool_comes_back_from_zero(shop: Namespace) -> None:
         shop.kubectl("scale", POOL, "--replicas=2")
         eventually(DRAINED, lambda: all(web.task(record)["status"] == "completed" for record in records))
     assert all([attempt for attempt, _, _ in shop.runs(record)] == [1] for record in records[:5])
+    assert "Liveness probe failed" not in shop.events()

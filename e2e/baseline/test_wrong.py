@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
+from typing import Any
+
+import pytest
 
 from e2e.harness.kube import CHART, Namespace, is_ready, statuses
 from e2e.harness.wait import POD_READY, TASK, eventually
@@ -12,6 +16,28 @@ WATCHED_SECONDS = 30
 MOST_RESTARTS = 2
 """The kubelet itself waits 10 s, 20 s, 40 s between the restarts of a container."""
 ALONE = {"web": {"enabled": False}, "exporter": {"enabled": False}, "migrations": {"mode": "none"}}
+
+
+KEYLESS = {"database": {"existingSecret": "keyless"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        (KEYLESS, "database.existingSecret"),
+        ({"migrations": KEYLESS}, "migrations.database.existingSecret"),
+        ({"worker": {"pools": [{"name": "mail", **KEYLESS}]}}, 'database.existingSecret of worker pool "mail"'),
+    ],
+    ids=["all", "migrations", "pool"],
+)
+def test_a_secret_without_the_key_is_refused_before_anything_is_made(
+    namespace: Namespace, values: dict[str, Any], where: str
+) -> None:
+    for name, key in (("litestar-queues-database", "url"), ("keyless", "dsn")):
+        namespace.kubectl("create", "secret", "generic", name, f"--from-literal={key}=postgresql://nobody@nowhere/none")
+    with pytest.raises(AssertionError, match=re.escape(f'"keyless", which {where} names, has no key "url"')):
+        namespace.helm("install", "shop", str(CHART), values=values)
+    assert namespace.kubectl("get", "all", "--output=name") == ""
 
 
 def install(shop: Namespace, secret: str, **values: object) -> None:

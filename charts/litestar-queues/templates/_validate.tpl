@@ -18,9 +18,9 @@
 {{- if not .Values.database.existingSecret -}}
 {{- fail "database.existingSecret is empty: make a Secret that holds the database's URL, and name it there" -}}
 {{- end -}}
-{{- include "litestar-queues.validateSecret" (dict "root" . "values" .Values "where" "database") -}}
+{{- include "litestar-queues.validateSecret" (dict "root" . "values" .Values "where" "database.existingSecret") -}}
 {{- range $name := list "web" "exporter" "migrations" "tests" -}}
-{{- include "litestar-queues.validateSecret" (dict "root" $ "values" (get $.Values $name) "where" (printf "%s.database" $name)) -}}
+{{- include "litestar-queues.validateSecret" (dict "root" $ "values" (get $.Values $name) "where" (printf "%s.database.existingSecret" $name)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -82,7 +82,7 @@
 {{- fail (printf "keda.trigger of %s is metrics-api, which asks the exporter: set exporter.enabled, or use the trigger postgresql" .where) -}}
 {{- end -}}
 {{- include "litestar-queues.validateReplicas" (dict "values" $pool "where" .where) -}}
-{{- include "litestar-queues.validateSecret" (dict "root" .root "values" $pool "where" (printf "database of %s" .where)) -}}
+{{- include "litestar-queues.validateSecret" (dict "root" .root "values" $pool "where" (printf "database.existingSecret of %s" .where)) -}}
 {{- end -}}
 
 {{/* Fixed and scaled replicas exclude each other, and a budget must leave room for an eviction. */}}
