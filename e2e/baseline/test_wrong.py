@@ -12,9 +12,8 @@ from e2e.harness.kube import CHART, Namespace, is_ready, statuses
 from e2e.harness.wait import POD_READY, TASK, eventually
 
 POD = "shop-litestar-queues-worker-default-0"
-WATCHED_SECONDS = 30
-MOST_RESTARTS = 2
-"""The kubelet itself waits 10 s, 20 s, 40 s between the restarts of a container."""
+WATCHED_SECONDS = 20
+"""A container that ended at once would be restarted twice in that time: the kubelet waits 10 s, then 20 s, then 40 s."""
 ALONE = {"web": {"enabled": False}, "exporter": {"enabled": False}, "migrations": {"mode": "none"}}
 
 
@@ -70,14 +69,13 @@ def reason(shop: Namespace) -> str | None:
     return next((one.state.waiting.reason for one in statuses(pod) if one.state.waiting), None) if pod else None
 
 
-def test_a_wrong_password_is_one_clear_line_and_no_storm(shop: Namespace, measured: list[str]) -> None:
+def test_a_wrong_password_is_one_clear_line_and_no_storm(shop: Namespace) -> None:
     make_secret(shop, "postgresql://queues:not-this@postgres:5432/queues")
     install(shop, "wrong")
     eventually(TASK, lambda: "password" in log(shop))
     time.sleep(WATCHED_SECONDS)
     assert not is_ready(shop.pod(POD))
-    measured.append(f"wrong password: {shop.restarts()} restarts within {WATCHED_SECONDS} s")
-    assert shop.restarts() <= MOST_RESTARTS
+    assert shop.restarts() == 0
     text = log(shop)
     assert "not-this" not in text
     assert "Traceback" not in text
