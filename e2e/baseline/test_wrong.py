@@ -13,7 +13,7 @@ from e2e.harness.wait import POD_READY, TASK, eventually
 
 POD = "shop-litestar-queues-worker-default-0"
 WATCHED_SECONDS = 20
-"""A container that ended at once would be restarted twice in that time: the kubelet waits 10 s, then 20 s, then 40 s."""
+"""A container that ended at once would be restarted twice in that time: the kubelet waits 10 s, 20 s, 40 s."""
 ALONE = {"web": {"enabled": False}, "exporter": {"enabled": False}, "migrations": {"mode": "none"}}
 
 
