@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from e2e.harness.kube import NEXT_IMAGE, Namespace, image_values
+from e2e.harness.kube import NEXT_IMAGE, Namespace, image_values, merged
 from e2e.harness.load import RATE, Load
 from e2e.harness.wait import DRAINED, ROLLOUT, TASK, eventually
 
@@ -59,9 +59,10 @@ def test_an_upgrade_to_another_image_under_load(shop: Namespace, measured: list[
 
 
 @changes_image
-def test_a_rollback_to_the_image_before_under_load(shop: Namespace, measured: list[str]) -> None:
-    shop.install(**FLEET)
-    shop.upgrade(**FLEET, image=image_values(NEXT_IMAGE))
+def test_a_rollback_of_a_deployment_to_the_image_before_under_load(shop: Namespace, measured: list[str]) -> None:
+    fleet = merged(FLEET, {"worker": {"kind": "Deployment"}})
+    shop.install(**fleet)
+    shop.upgrade(**fleet, image=image_values(NEXT_IMAGE))
     load = Load(shop)
     with load.on():
         time.sleep(5)
@@ -69,7 +70,7 @@ def test_a_rollback_to_the_image_before_under_load(shop: Namespace, measured: li
         shop.helm("rollback", "shop", "1", "--wait", "--timeout", f"{ROLLOUT.seconds:g}s")
         rollout = time.monotonic() - began
         time.sleep(5)
-    judge(shop, load, measured, f"helm rollback to the image before, 3 pods in {rollout:.0f} s")
+    judge(shop, load, measured, f"helm rollback of a Deployment to the image before, 3 pods in {rollout:.0f} s")
     assert sorted(
         shop.sql("select distinct release from run where record in (select id from lq_done where task like '%fast')")
     ) == [[1], [2]]
