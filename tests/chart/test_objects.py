@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.tools import CHART, KUBERNETES, WORKLOADS, case, case_id, container_of, every_case, needs, pod_specs, render, run_helm
+from tests.chart.tools import (
+    CHART,
+    KUBERNETES,
+    WORKLOADS,
+    case,
+    case_id,
+    container_of,
+    needs,
+    pod_specs,
+    render,
+    run_helm,
+)
 
 pytestmark = [pytest.mark.chart, needs("helm")]
 

@@ -15,7 +15,7 @@ from litestar_queues import QueueConfig
 from litestar_queues.cli import queues
 from litestar_queues.config import ENV_PREFIX
 from litestar_queues.settings import SETTINGS, from_environment
-from tests.chart.tools import CHART, WORKLOADS, case, container_of, env_of, every_case, needs, render
+from tests.chart.tools import CHART, case, container_of, env_of, needs, render
 
 pytestmark = [pytest.mark.chart, needs("helm")]
 

@@ -1,7 +1,7 @@
 """In: 20,000 dead rows that a transaction which somebody left open keeps. Out: plans that do not go through them all.
 
-The planner counts live rows and pages, so after an analyze it holds a walk through the whole index of ids for as short as
-looking a few of them up.
+The planner counts live rows and pages, so after an analyze it takes a walk through the whole index of ids for as short
+as looking a few of them up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from tests.postgres.server import Server
 from tests.postgres.test_plans import STATEMENTS, connect
 
 CHURN = """
-    insert into lq_live (id, task, queue, status, rank, due_at, created_at, max_attempts, payload, token, lease_until, worker_id)
+    insert into lq_live (
+        id, task, queue, status, rank, due_at, created_at, max_attempts, payload, token, lease_until, worker_id
+    )
     select gen_random_uuid(), 'greet', 'q', 'running', 0, now(), now(), 1, '[[],{}]', n, now(), 'worker:1'
     from generate_series(1, 20000) as n
 """
