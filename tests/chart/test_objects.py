@@ -14,6 +14,7 @@ from tests.chart.tools import (
     case,
     case_id,
     container_of,
+    every_case,
     needs,
     pod_specs,
     render,
@@ -23,12 +24,14 @@ from tests.chart.tools import (
 pytestmark = [pytest.mark.chart, needs("helm")]
 
 
+@every_case
 def test_helm_lint_has_nothing_to_say(file: Path) -> None:
     answer = run_helm("lint", "--strict", str(CHART), "--values", str(file), "--kube-version", KUBERNETES)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "[WARNING]" not in answer.stdout
 
 
+@every_case
 def test_every_object_says_whose_it_is(file: Path) -> None:
     for (kind, name), one in render(file).items():
         if name != "shop-extra":
@@ -36,6 +39,7 @@ def test_every_object_says_whose_it_is(file: Path) -> None:
             assert one["metadata"]["labels"]["app.kubernetes.io/instance"] == "shop", (kind, name)
 
 
+@every_case
 def test_every_pod_meets_the_restricted_standard(file: Path) -> None:
     for name, spec in pod_specs(render(file)):
         assert spec["securityContext"]["runAsNonRoot"] is True, name
@@ -49,6 +53,7 @@ def test_every_pod_meets_the_restricted_standard(file: Path) -> None:
             assert not any("hostPort" in port for port in container.get("ports", [])), name
 
 
+@every_case
 def test_every_pod_has_a_read_only_root_limits_and_no_token(file: Path) -> None:
     for name, spec in pod_specs(render(file)):
         assert spec["automountServiceAccountToken"] is False, name
@@ -57,6 +62,7 @@ def test_every_pod_has_a_read_only_root_limits_and_no_token(file: Path) -> None:
             assert {"requests", "limits"} == set(container["resources"]), name
 
 
+@every_case
 def test_selectors_hold_nothing_that_an_upgrade_changes_and_fit_their_pods(file: Path) -> None:
     objects = render(file)
     pods: list[dict[str, str]] = []
@@ -72,6 +78,7 @@ def test_selectors_hold_nothing_that_an_upgrade_changes_and_fit_their_pods(file:
             assert any(one["spec"]["selector"].items() <= labels.items() for labels in pods), name
 
 
+@every_case
 def test_replicas_are_left_out_where_an_autoscaler_sets_them_and_nowhere_else(file: Path) -> None:
     objects = render(file)
     scaled = {
@@ -84,6 +91,7 @@ def test_replicas_are_left_out_where_an_autoscaler_sets_them_and_nowhere_else(fi
             assert ("replicas" in one["spec"]) is (name not in scaled), name
 
 
+@every_case
 def test_kubernetes_is_told_why_a_container_ended_and_how_much_history_it_keeps(file: Path) -> None:
     objects = render(file)
     for name, spec in pod_specs(objects):

@@ -15,7 +15,7 @@ from litestar_queues import QueueConfig
 from litestar_queues.cli import queues
 from litestar_queues.config import ENV_PREFIX
 from litestar_queues.settings import SETTINGS, from_environment
-from tests.chart.tools import CHART, case, container_of, env_of, needs, render
+from tests.chart.tools import CHART, case, container_of, env_of, every_case, needs, render
 
 pytestmark = [pytest.mark.chart, needs("helm")]
 
@@ -57,6 +57,7 @@ def test_logs_and_spans_are_switched_on_by_settings_and_variables() -> None:
     assert 4318 in [port["port"] for rule in egress for port in rule["ports"]]
 
 
+@every_case
 def test_the_library_understands_every_variable_of_every_component(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {f"{ENV_PREFIX}{field.name.upper()}" for field in dataclasses.fields(QueueConfig)}
     # the app of the case is not here
@@ -71,6 +72,7 @@ def test_the_library_understands_every_variable_of_every_component(file: Path, m
                 QueueConfig()
 
 
+@every_case
 def test_the_command_line_understands_every_command(file: Path) -> None:
     for (kind, name), one in render(file).items():
         if kind in {"Deployment", "StatefulSet", "Job"} and not name.endswith("-web"):

@@ -50,6 +50,7 @@ CALLS: dict[str, Callable[[QueueBackend], Awaitable[object]]] = {
     "queue_depths": lambda it: it.queue_depths(),
     "canary_completed_at": lambda it: it.canary_completed_at(),
     "prune_many": lambda it: it.prune_many(TaskStatus.FAILED, older_than=1, limit=1),
+    "count_old": lambda it: it.count_old(TaskStatus.FAILED, older_than=1),
     "prune_ticks": lambda it: it.prune_ticks(older_than=1, limit=1),
     "prune_workers": lambda it: it.prune_workers(older_than=1, limit=1),
     "prune_tallies": lambda it: it.prune_tallies(older_than=1, limit=1),

@@ -41,7 +41,7 @@ async def test_what_cannot_be_done_is_a_sentence_and_changes_nothing(visitor: Vi
     done = await visitor.end(Completed(None))
     answer = await visitor.post(f"/records/{action}", id=done)
     assert answer.status_code == 409
-    assert "The record is completed" in answer.text
+    assert "It is completed" in answer.text
     assert f'href="/queues/records/{done}"' in answer.text
     assert await visitor.status(done) is TaskStatus.COMPLETED
 

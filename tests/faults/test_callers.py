@@ -16,6 +16,7 @@ import pytest
 from litestar_queues.backends.base import QueueBackend
 from litestar_queues.errors import BackendUnavailableError
 from litestar_queues.outcomes import Completed, Failed
+from litestar_queues.records import RecordFilter
 from tests.builders import FakeClock, make_error, make_record, make_report, make_schedule, make_tally
 from tests.contract.conftest import STORES
 from tests.contract.laws import enqueue, run_one
@@ -80,6 +81,7 @@ CALLS: dict[str, Call] = {
     "retry_many": lambda scene: scene.service.retry_task(scene.failed),
     "get_many": lambda scene: scene.service.get_task(scene.waiting),
     "list_records": lambda scene: scene.service.list_tasks(queue="a"),
+    "page_bound": lambda scene: scene.service.read_page(RecordFilter(queue="a")),
     "statistics": lambda scene: scene.service.get_statistics(),
     "queue_depths": lambda scene: scene.service.queue_depths(),
     "canary_completed_at": lambda scene: scene.service.canary_health(),
@@ -92,6 +94,7 @@ CALLS: dict[str, Call] = {
     "paused_queues": lambda scene: scene.service.paused_queues(),
     "list_tallies": lambda scene: scene.service.list_tallies(),
     "prune_many": lambda scene: scene.service.purge("completed", 0),
+    "count_old": lambda scene: scene.service.purge("completed", 0, dry_run=True),
     "ledger": lambda scene: scene.backend.ledger(),
 }
 STORES_AND_DOORS = [(store, door) for store in ("memory", "sqlite") for door in CALLS]

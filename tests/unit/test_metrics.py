@@ -158,7 +158,7 @@ def test_a_loop_that_stood_still_is_noted(counted: WorkerMetrics) -> None:
 def test_every_event_of_the_engine_is_taken_or_passed_over(counted: WorkerMetrics) -> None:
     passed_over = {
         events.WorkerStarted, events.Pruned, events.BackendDown, events.BackendUp, events.RoomFailed,
-        events.TaskPublished,
+        events.TaskPublished, events.SettingsMisspelled,
     }  # fmt: skip
     assert set(get_args(EngineEvent)) - set(counted._takers) == passed_over
     counted(events.Pruned("completed", 5))
