@@ -24,7 +24,7 @@ from litestar_queues.backends.postgres import starts
 from tests.bench.child import ignore, loop_factory, make_task
 from tests.bench.counter import Counter
 from tests.bench.lab import ROOT
-from tests.postgres.server import Server, running_server
+from tests.postgres.server import Server, durable_server
 
 _TICK = 0.02
 _EACH = 3
@@ -127,10 +127,7 @@ def main() -> None:
         if options.work:
             runner.run(work(*options.work))
             return
-        with running_server() as server:
-            server.run("alter system set fsync = on")
-            server.stop()
-            server.start()
+        with durable_server() as server:
             runner.run(compare(server, options.seconds, options.rate, options.only))
 
 

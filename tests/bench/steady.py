@@ -22,7 +22,7 @@ from litestar_queues import EnqueueSpec, QueueConfig, QueueService, Worker
 from tests.bench.child import ignore, loop_factory, make_task
 from tests.bench.counter import Counter
 from tests.bench.lab import ROOT, rss
-from tests.postgres.server import running_server
+from tests.postgres.server import durable_server
 
 _TICK = 0.05
 _LATENCY_TICKS = 100
@@ -134,10 +134,7 @@ def main() -> None:
         if options.work:
             runner.run(work(*options.work))
             return
-        with running_server() as server:
-            server.run("alter system set fsync = on")
-            server.stop()
-            server.start()
+        with durable_server() as server:
             runner.run(run(server.url(), options.minutes, options.seconds, options.rate))
 
 

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-__all__ = ("Server", "running_server")
+__all__ = ("Server", "durable_server", "running_server")
 
 _numbers = count()
 
@@ -84,6 +84,16 @@ class Server:
 
     def _pg_ctl(self, *arguments: str) -> None:
         self._inner.pg_ctl(list(arguments), pgdata=self.folder, user=self._inner.system_user, timeout=30)
+
+
+@contextmanager
+def durable_server() -> Iterator[Server]:
+    """One that flushes its commits, as in production: those of the tests do not."""
+    with running_server() as server:
+        server.run("alter system set fsync = on")
+        server.stop()
+        server.start()
+        yield server
 
 
 class _Installed:
