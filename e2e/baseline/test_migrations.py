@@ -31,7 +31,7 @@ def test_a_pod_that_is_older_than_the_schema_says_so_where_kubernetes_shows_it(s
     eventually(POD_READY, lambda: shop.restarts() > 0)
     ended = statuses(shop.pod(POD))[0].last_state.terminated
     assert ended.exit_code == 1
-    assert "has schema version 99" in ended.message
+    assert "have schema version 99" in ended.message
     assert not is_ready(shop.pod(POD))
 
 
