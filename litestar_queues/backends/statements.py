@@ -13,7 +13,10 @@ _NAME = "-- name: "
 
 @cache
 def load_statements(dialect: str) -> Mapping[str, str]:
-    """Read every statement of ``queries/<dialect>``; comments are left out, names are unique."""
+    """Read every statement of ``queries/<dialect>``; comments are left out, names are unique.
+
+    One with two names, ``page_newest, page_oldest``, is there a second time in the other direction: without ``desc``.
+    """
     statements: dict[str, str] = {}
     for script in read_scripts(f"queries/{dialect}").values():
         for name, text in _split(script):
@@ -40,4 +43,8 @@ def _split(script: str) -> list[tuple[str, str]]:
             found.append((line.removeprefix(_NAME).strip(), []))
         elif found and line.strip() and not line.startswith("--"):
             found[-1][1].append(line)
-    return [(name, "\n".join(lines)) for name, lines in found]
+    return [
+        (name, text.replace(" desc", "") if is_second else text)
+        for names, text in ((names, "\n".join(lines)) for names, lines in found)
+        for is_second, name in enumerate(names.split(", "))
+    ]
