@@ -57,9 +57,11 @@ def from_environment(setting: Setting, raw: str, where: str) -> Any:
 
 def like_a_setting(name: str) -> str | None:
     """The setting that was meant by a name that is none and looks like one."""
+    if name in SETTINGS:
+        return None
     from difflib import get_close_matches
 
-    close = [] if name in SETTINGS else get_close_matches(name, SETTINGS, n=1, cutoff=_ALIKE)
+    close = get_close_matches(name, SETTINGS, n=1, cutoff=_ALIKE)
     return close[0] if close else None
 
 

@@ -67,14 +67,14 @@ class Starts:
 
     async def learn(self, connection: Connection, row: Sequence[Any], seconds: float) -> None:
         """Note how far a claim came, and whether it was slow."""
+        if not self._wading and seconds <= _SLOW + _SLOW_EACH * len(row[4] or ()):  # as a rule
+            self._slow = 0
+            self._positions.clear()
+            return
         if row[4] is not None:
             for queue, rank, due_at, record_id in zip(row[6], row[17], row[18], row[4], strict=True):
                 self._positions[queue] = (rank, due_at, record_id)
         if self._wading:
-            return
-        if seconds <= _SLOW + _SLOW_EACH * len(row[4] or ()):
-            self._slow = 0
-            self._positions.clear()
             return
         self._slow += 1
         if self._slow >= _SLOW_IN_A_ROW and self._positions:
