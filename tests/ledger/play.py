@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ __all__ = ("Report", "play")
 
 _MOST_OUTAGES = 3
 """Lines that one fault may cost in the log of one worker: one, or three where some statements get through all along."""
+
+_LAST_WORDS = 12.0
+"""Seconds for lines that may come after the last record has ended: who listens for wake-ups rests 10 s at most."""
 
 
 @dataclass(slots=True)
@@ -89,7 +93,7 @@ def _play(scenario: Scenario, stage: Stage, report: Report) -> None:
     well_again = time.time()
     stage.pause(2)
     stage.finish()
-    said = stage.said()
+    said = _said(scenario.says, stage)
     report.broken += [f"no log line says {text!r}" for text in scenario.says if text not in said]
     if scenario.says[:1] == OUTAGE[:1] and not scenario.many:
         counts = {one.pid: one.err.count(OUTAGE[0]) for one in stage.workers}
@@ -103,6 +107,14 @@ def _play(scenario: Scenario, stage: Stage, report: Report) -> None:
         report.broken.append("records were rescued that should have been given back")
     evidence.ticks, evidence.balance = stage.store.ticks(), stage.store.balance()
     _judge(evidence, well_again, report)
+
+
+def _said(lines: Sequence[str], stage: Stage) -> str:
+    """What the workers printed, once the lines are there, or else when they could not come any more."""
+    deadline = time.monotonic() + _LAST_WORDS
+    while time.monotonic() < deadline and any(text not in stage.said() for text in lines):
+        stage.pause(0.1)
+    return stage.said()
 
 
 def _judge(evidence: Evidence, well_again: float, report: Report) -> None:
