@@ -111,14 +111,17 @@ def test_live_updates_can_be_stopped(tab: Tab, town: Town) -> None:
 def test_without_script_everything_can_be_done(chromium: Browser, town: Town, stack: ExitStack) -> None:
     page = tab_of(chromium, town, stack, java_script_enabled=False).page
     page.goto(town.url)
-    page.click("#queues tr:has-text('mail') button")
+    with page.expect_navigation():
+        page.click("#queues tr:has-text('mail') button")
     assert page.is_visible("text=The queue is paused")
     assert "mail" in [one.queue for one in town.run(town.service.paused_queues())]
     page.fill("#q", "order-7009")
-    page.press("#q", "Enter")
+    with page.expect_navigation():
+        page.press("#q", "Enter")
     assert page.locator("tbody tr").count() == 1
     page.check("tbody input")
-    page.click("#chosen button:has-text('Retry')")
+    with page.expect_navigation():
+        page.click("#chosen button:has-text('Retry')")
     assert page.is_visible("text=1 of 1") or page.inner_text("h1 .pill") == "pending"
     waiting = town.run(town.service.list_tasks(key="order-7009"))
     assert [one.status for one in waiting] == [TaskStatus.PENDING]
