@@ -36,6 +36,15 @@ def test_the_web_app_enqueues_and_workers_finish(shop: Namespace, measured: list
         assert "litestar_queues_tasks_finished_total" in scrape(url, "")
 
 
+def test_a_secret_with_a_user_and_a_password_alone_will_do(shop: Namespace) -> None:
+    shop.kubectl(
+        "create", "secret", "generic", "parts", "--from-literal=username=queues", "--from-literal=password=demo"
+    )
+    parts = {"existingSecret": "parts", "url": "postgresql://postgres:5432/queues"}
+    shop.install(database=parts, web={"enabled": False})
+    shop.helm("test", "shop", "--timeout", "170s")
+
+
 def scrape(url: str, line: str) -> str:
     with urlopen(f"{url}/metrics", timeout=10) as answer:
         text: str = answer.read().decode()

@@ -54,6 +54,57 @@ def test_the_database_comes_from_the_secret_and_a_job_migrates_it() -> None:
     assert "LITESTAR_QUEUES_MIGRATE_ON_START" not in env_of(unmigrated)
 
 
+def test_user_and_password_may_come_from_a_secret_without_a_url() -> None:
+    url = "postgresql://db.example/shop"
+    database = {"existingSecret": "shop-database", "url": url, "usernameKey": "user"}
+    objects = case("default", database=database, exporter={"database": {"existingSecret": "shop-reader"}})
+    for (kind, name), secret in {
+        ("StatefulSet", "worker-default"): "shop-database",
+        ("Job", "migrate"): "shop-database",
+        ("Deployment", "exporter"): "shop-reader",
+    }.items():
+        env = env_of(objects[kind, f"shop-litestar-queues-{name}"])
+        assert env["LITESTAR_QUEUES_QUEUE_BACKEND"] == url
+        assert env["PGUSER"] == {"secretKeyRef": {"name": secret, "key": "user"}}
+        assert env["PGPASSWORD"] == {"secretKeyRef": {"name": secret, "key": "password"}}
+
+
+def test_a_variable_that_is_named_twice_has_the_value_of_whoever_is_closest() -> None:
+    worker = pool_of_all(
+        settings={"log_format": "json", "migrate_on_start": True},
+        extraEnv=[{"name": "LOG_LEVEL", "value": "info"}, {"name": "REGION", "value": "north"}],
+        worker={
+            "extraEnv": [
+                {"name": "LOG_LEVEL", "value": "debug"},
+                {"name": "LITESTAR_QUEUES_LOG_FORMAT", "value": "text"},
+            ]
+        },
+    )
+    names = [item["name"] for item in container_of(worker)["env"]]
+    assert len(names) == len(set(names))
+    env = env_of(worker)
+    assert (env["LOG_LEVEL"], env["REGION"]) == ("debug", "north")
+    assert env["LITESTAR_QUEUES_LOG_FORMAT"] == "text"
+    assert env["LITESTAR_QUEUES_MIGRATE_ON_START"] == "true"
+
+
+def test_a_pod_may_keep_prometheus_away() -> None:
+    spare = {"podAnnotations": {"prometheus.io/scrape": "false"}}
+    annotations = pool_of_all(metrics={"annotations": True}, worker=spare)["spec"]["template"]["metadata"][
+        "annotations"
+    ]
+    assert annotations == {
+        "prometheus.io/scrape": "false",
+        "prometheus.io/path": "/metrics",
+        "prometheus.io/port": "8080",
+    }
+
+
+def pool_of_all(**values: Any) -> Any:
+    """The one pool of values that are not only those of the workers."""
+    return case("default", **values)["StatefulSet", "shop-litestar-queues-worker-default"]
+
+
 def test_exec_probes_run_the_cheap_probe_and_a_wedged_worker_is_killed_fast() -> None:
     container = container_of(pool("default"))
     assert container["startupProbe"]["exec"]["command"] == ["litestar-queues-probe", "live"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,10 +18,9 @@ pytestmark = pytest.mark.chart
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text("utf-8"))
 VALUES = load_all((CHART / "values.yaml").read_text("utf-8"))[0]
+NO_VARIABLES = {"dashboard", "event_config", "health_file"}
 SET_BY_THE_CHART = {
-    "dashboard",  # code, not a setting
-    "event_config",  # code, not a setting
-    "health_file",
+    *NO_VARIABLES,  # code, or the worker's own affair
     "health_host",
     "health_port",
     "queue_backend",
@@ -37,6 +37,36 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
     (
         {"database": {}},
         "database.existingSecret is empty: make a Secret that holds the database's URL, and name it there",
+    ),
+    (
+        {"database": {"existingSecret": "shop-database", "url": "postgresql://shop:secret@db.example/shop"}},
+        "database.url names a user or a password, which belong into a Secret: leave them out of it",
+    ),
+    (
+        {"exporter": {"database": {"url": "postgresql://db.example/shop?password=secret"}}},
+        "exporter.database.url names a user or a password",
+    ),
+    (
+        {"worker": {"keda": {"enabled": True, "trigger": "postgresql"}, "database": {"url": "postgresql://db/shop"}}},
+        (
+            'keda.trigger of worker pool "default" is postgresql, which needs the whole URL in the Secret: '
+            "leave database.url out, or use the trigger metrics-api"
+        ),
+    ),
+    (
+        {"extraEnv": [{"name": "LITESTAR_QUEUES_QUEUE_BACKEND", "value": "postgresql://db/shop"}]},
+        "extraEnv sets LITESTAR_QUEUES_QUEUE_BACKEND, which the chart takes from database: leave the variable out",
+    ),
+    (
+        {"web": {"extraEnv": [{"name": "LITESTAR_QUEUES_QUEUE_BACKEND", "value": "postgresql://db/shop"}]}},
+        "web.extraEnv sets LITESTAR_QUEUES_QUEUE_BACKEND, which",
+    ),
+    (
+        {"worker": {"extraEnv": [{"name": "LITESTAR_QUEUES_HEALTH_PORT", "value": "1"}]}},
+        (
+            'extraEnv of worker pool "default" sets LITESTAR_QUEUES_HEALTH_PORT, '
+            "which the chart takes from worker.health.port: leave the variable out"
+        ),
     ),
     (
         {"worker": {"pools": [{"name": "mail"}, {"name": "mail"}]}},
@@ -186,7 +216,12 @@ def test_it_is_refused_with_one_sentence(values: dict[str, Any], sentence: str) 
         ({"settings": {"tracing": "shop.telemetry"}}, "tracing"),
         ({"settings": {"worker_stale_after": "90s"}}, "worker_stale_after"),
         ({"worker": {"extraPodSpec": {"containers": []}}}, "containers"),
-        ({"worker": {"database": {"url": "postgresql://"}}}, "url"),
+        ({"worker": {"database": {"host": "db.example"}}}, "host"),
+        ({"database": {"url": "mysql://db.example/shop"}}, "url"),
+        ({"extraEnv": [{"name": "A", "vale": "1"}]}, "vale"),
+        ({"extraEnv": [{"value": "1"}]}, "name"),
+        ({"commonLabels": {"app.kubernetes.io/name": "shop"}}, "app.kubernetes.io/name"),
+        ({"worker": {"podLabels": {"litestar-queues/pool": "shop"}}}, "litestar-queues/pool"),
         ({"alerts": {"disabled": ["LitestarQueues"]}}, "disabled"),
         ({"migrations": {"mode": "maybe"}}, "mode"),
         ({"exporter": {"replicas": 2}}, "replicas"),
@@ -247,6 +282,12 @@ def test_every_field_of_the_config_is_a_setting_or_set_by_the_chart() -> None:
     fields = {field.name for field in dataclasses.fields(QueueConfig)}
     settings = set(SCHEMA["properties"]["settings"]["properties"])
     assert settings == fields - SET_BY_THE_CHART, "write the new field into `settings` of values.schema.json"
+
+
+def test_what_no_setting_may_say_no_variable_may_say_either() -> None:
+    text = (CHART / "templates/_validate.tpl").read_text("utf-8")
+    taken = set(re.findall("^LITESTAR_QUEUES_([A-Z_]+): ", text, re.MULTILINE))
+    assert {name.lower() for name in taken} == SET_BY_THE_CHART - NO_VARIABLES
 
 
 def leaves(values: dict[str, Any], path: str = "") -> Iterator[str]:

@@ -122,6 +122,18 @@ async def test_a_certificate_of_the_authority_for_the_host_is_worked_with(
     await works(backend(of_sqlspec(driver, port, authority.root), server))
 
 
+async def test_user_and_password_of_the_environment_serve_where_the_url_has_none(
+    doors: Doors, server: Server, authority: Authority, driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = await doors.open(authority.certify("localhost"))
+    bare = url(driver, port, authority.root).replace(f"{USER}:{PASSWORD}@", "")
+    monkeypatch.setenv("PGUSER", USER)
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    await works(backend(bare, server))
+    monkeypatch.setenv("PGPASSWORD", f"{PASSWORD}-wrong")
+    assert "password authentication failed" in await refusal(backend(bare, server))
+
+
 async def test_a_certificate_for_another_host_is_refused(
     doors: Doors, server: Server, authority: Authority, driver: str
 ) -> None:

@@ -13,17 +13,8 @@ metadata:
     {{- with merge (deepCopy $own.podLabels) $global.commonLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- $scraped := and .port $global.metrics.annotations }}
-  {{- if or $scraped $own.podAnnotations }}
-  annotations:
-    {{- if $scraped }}
-    prometheus.io/scrape: "true"
-    prometheus.io/path: /metrics
-    prometheus.io/port: {{ .port | int | quote }}
-    {{- end }}
-    {{- with $own.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+  {{- with include "litestar-queues.podAnnotations" . | fromYaml }}
+  annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
   serviceAccountName: {{ .serviceAccountName | default (include "litestar-queues.serviceAccountName" $root) }}
@@ -96,13 +87,8 @@ spec:
 image: {{ include "litestar-queues.image" . }}
 imagePullPolicy: {{ $own.image.pullPolicy | default $global.image.pullPolicy }}
 env:
-  {{- include "litestar-queues.env" . | nindent 2 }}
-  {{- with .env }}
-  {{- . | nindent 2 }}
-  {{- end }}
-  {{- with concat $global.extraEnv $own.extraEnv }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- $given := printf "%s\n%s" (include "litestar-queues.env" .) (.env | default "") | fromYamlArray }}
+  {{- include "litestar-queues.lastOfEach" (concat $given $global.extraEnv $own.extraEnv) | nindent 2 }}
 {{- with concat $global.extraEnvFrom $own.extraEnvFrom }}
 envFrom: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -118,6 +104,29 @@ volumeMounts:
   {{- with concat $global.extraVolumeMounts $own.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end -}}
+
+{{/* What a component says goes over what the chart says. */}}
+{{- define "litestar-queues.podAnnotations" -}}
+{{- $scraped := dict -}}
+{{- if and .port .root.Values.metrics.annotations -}}
+{{- $port := .port | int | toString -}}
+{{- $scraped = dict "prometheus.io/scrape" "true" "prometheus.io/path" "/metrics" "prometheus.io/port" $port -}}
+{{- end -}}
+{{- include "litestar-queues.over" (list .values.podAnnotations $scraped) -}}
+{{- end -}}
+
+{{/* A variable that is named twice has the value of the last: two of one name would be mixed up in upgrades. */}}
+{{- define "litestar-queues.lastOfEach" -}}
+{{- $kept := list -}}
+{{- $names := list -}}
+{{- range reverse . -}}
+{{- if not (has .name $names) -}}
+{{- $kept = prepend $kept . -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $kept -}}
 {{- end -}}
 
 {{- define "litestar-queues.awaitSchema" -}}
@@ -146,10 +155,16 @@ args:
 {{- define "litestar-queues.env" -}}
 {{- $database := include "litestar-queues.database" . | fromYaml -}}
 - name: LITESTAR_QUEUES_QUEUE_BACKEND
-  valueFrom:
-    secretKeyRef:
-      name: {{ $database.existingSecret }}
-      key: {{ $database.key }}
+{{- if $database.url }}
+  value: {{ $database.url | quote }}
+{{- /* both drivers read these where the URL names no user */}}
+- name: PGUSER
+  {{- include "litestar-queues.ofSecret" (list $database.existingSecret $database.usernameKey) | nindent 2 }}
+- name: PGPASSWORD
+  {{- include "litestar-queues.ofSecret" (list $database.existingSecret $database.passwordKey) | nindent 2 }}
+{{- else }}
+  {{- include "litestar-queues.ofSecret" (list $database.existingSecret $database.key) | nindent 2 }}
+{{- end }}
 {{- with .root.Values.app }}
 - name: LITESTAR_APP
   value: {{ . | quote }}
@@ -164,7 +179,14 @@ args:
 {{- end }}
 {{- end -}}
 
-{{/* The Secret of a component: what it says of it, over what holds for all. */}}
+{{- define "litestar-queues.ofSecret" -}}
+valueFrom:
+  secretKeyRef:
+    name: {{ first . }}
+    key: {{ last . }}
+{{- end -}}
+
+{{/* The database of a component: what it says of it, over what holds for all. */}}
 {{- define "litestar-queues.database" -}}
 {{- include "litestar-queues.over" (list .values.database .root.Values.database) -}}
 {{- end -}}

@@ -2,6 +2,12 @@
 
 {{- define "litestar-queues.validate" -}}
 {{- include "litestar-queues.validateDatabase" . -}}
+{{- include "litestar-queues.validateEnv" (dict "values" .Values "where" "extraEnv" "ofWorker" true) -}}
+{{- range $name := list "web" "exporter" "migrations" "tests" -}}
+{{- $component := dict "root" $ "values" (get $.Values $name) -}}
+{{- include "litestar-queues.validateSecret" (merge (dict "where" (printf "%s.database.%%s" $name)) $component) -}}
+{{- include "litestar-queues.validateEnv" (merge (dict "where" (printf "%s.extraEnv" $name) "ofWorker" false) $component) -}}
+{{- end -}}
 {{- include "litestar-queues.validateWeb" . -}}
 {{- $names := dict -}}
 {{- range .Values.worker.pools -}}
@@ -18,20 +24,47 @@
 {{- if not .Values.database.existingSecret -}}
 {{- fail "database.existingSecret is empty: make a Secret that holds the database's URL, and name it there" -}}
 {{- end -}}
-{{- include "litestar-queues.validateSecret" (dict "root" . "values" .Values "where" "database.existingSecret") -}}
-{{- range $name := list "web" "exporter" "migrations" "tests" -}}
-{{- include "litestar-queues.validateSecret" (dict "root" $ "values" (get $.Values $name) "where" (printf "%s.database.existingSecret" $name)) -}}
-{{- end -}}
+{{- include "litestar-queues.validateSecret" (dict "root" . "values" .Values "where" "database.%s") -}}
 {{- end -}}
 
-{{/* A Secret that is there already must have the key; one that is not may come later. */}}
+{{/* A Secret that is there already must have the keys; one that is not may come later. `where` has a gap for the name. */}}
 {{- define "litestar-queues.validateSecret" -}}
 {{- if .values.database -}}
 {{- $database := include "litestar-queues.database" . | fromYaml -}}
-{{- with lookup "v1" "Secret" .root.Release.Namespace $database.existingSecret -}}
-{{- if not (hasKey (.data | default dict) $database.key) -}}
-{{- fail (printf "the Secret %q, which %s names, has no key %q: add it, or set the key that it has" $database.existingSecret $.where $database.key) -}}
+{{- if regexMatch "@|[?&](user|password)=" $database.url -}}
+{{- fail (printf "%s names a user or a password, which belong into a Secret: leave them out of it" (printf .where "url")) -}}
 {{- end -}}
+{{- $keys := $database.url | empty | ternary (list $database.key) (list $database.usernameKey $database.passwordKey) -}}
+{{- with lookup "v1" "Secret" .root.Release.Namespace $database.existingSecret -}}
+{{- $data := .data | default dict -}}
+{{- range $keys -}}
+{{- if not (hasKey $data .) -}}
+{{- fail (printf "the Secret %q, which %s names, has no key %q: add it, or set the key that it has" $database.existingSecret (printf $.where "existingSecret") .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Variables of a worker by the values that they are taken from; what is set by two names would be set by chance. */}}
+{{- define "litestar-queues.takenVariables" -}}
+LITESTAR_QUEUES_QUEUE_BACKEND: database
+LITESTAR_QUEUES_WORKER_NAME: the pod's name
+LITESTAR_QUEUES_WORKER_QUEUES: worker.queues
+LITESTAR_QUEUES_WORKER_MAX_CONCURRENCY: worker.concurrency
+LITESTAR_QUEUES_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT: worker.drainTimeout
+LITESTAR_QUEUES_WORKER_FINAL_CANCEL_TIMEOUT: worker.cancelTimeout
+LITESTAR_QUEUES_STARTUP_TIMEOUT: worker.startupTimeout
+LITESTAR_QUEUES_HEALTH_HOST: worker.health.host
+LITESTAR_QUEUES_HEALTH_PORT: worker.health.port
+{{- end -}}
+
+{{- define "litestar-queues.validateEnv" -}}
+{{- $taken := include "litestar-queues.takenVariables" . | fromYaml -}}
+{{- $taken = .ofWorker | ternary $taken (pick $taken "LITESTAR_QUEUES_QUEUE_BACKEND") -}}
+{{- range .values.extraEnv -}}
+{{- if hasKey $taken .name -}}
+{{- fail (printf "%s sets %s, which the chart takes from %s: leave the variable out" $.where .name (get $taken .name)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -81,8 +114,12 @@
 {{- if and $pool.keda.enabled (eq $pool.keda.trigger "metrics-api") (not .root.Values.exporter.enabled) -}}
 {{- fail (printf "keda.trigger of %s is metrics-api, which asks the exporter: set exporter.enabled, or use the trigger postgresql" .where) -}}
 {{- end -}}
+{{- if and $pool.keda.enabled (eq $pool.keda.trigger "postgresql") (include "litestar-queues.database" (dict "root" .root "values" $pool) | fromYaml).url -}}
+{{- fail (printf "keda.trigger of %s is postgresql, which needs the whole URL in the Secret: leave database.url out, or use the trigger metrics-api" .where) -}}
+{{- end -}}
 {{- include "litestar-queues.validateReplicas" (dict "values" $pool "where" .where) -}}
-{{- include "litestar-queues.validateSecret" (dict "root" .root "values" $pool "where" (printf "database.existingSecret of %s" .where)) -}}
+{{- include "litestar-queues.validateSecret" (dict "root" .root "values" $pool "where" (printf "database.%%s of %s" .where)) -}}
+{{- include "litestar-queues.validateEnv" (dict "values" $pool "where" (printf "extraEnv of %s" .where) "ofWorker" true) -}}
 {{- end -}}
 
 {{/* Fixed and scaled replicas exclude each other, and a budget must leave room for an eviction. */}}
