@@ -212,6 +212,24 @@ async def test_a_listener_listens_again_after_a_restart_of_the_server(
     await until(lambda: ear.woken)
 
 
+async def test_a_listener_that_waits_tries_again_at_once_when_others_reach_the_server(
+    backend: PostgresBackend, area: Area, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "_FIRST_PAUSE", 600.0)
+    monkeypatch.setattr(listener, "_LONGEST_PAUSE", 600.0)
+    ear = Ear(await area.open())
+    await until(lambda: ear.woken)
+    for pid in await listeners(admin, area):
+        await admin.execute("select pg_terminate_backend($1, 5000)", pid)
+    await until(lambda: ear.told)
+    assert await listeners(admin, area) == []
+    await ear.backend.cancel_requests("a")  # by a connection that it has
+    await asyncio.sleep(0.1)
+    assert await listeners(admin, area) == []
+    await enqueue(ear.backend)  # by a connection that it makes now
+    await until(lambda: ear.told[-1] is None)
+
+
 async def test_what_was_told_while_nobody_listened_is_looked_for(
     backend: PostgresBackend, area: Area, ear: Ear, admin: Any
 ) -> None:

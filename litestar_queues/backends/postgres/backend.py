@@ -93,7 +93,7 @@ class PostgresBackend(PostgresFleet):
         if self._is_open:
             return
         names = ("litestar-queues enqueue", "litestar-queues worker", "litestar-queues scout", "litestar-queues")
-        self._lanes = [Lane(self._address, name) for name in names]
+        self._lanes = [Lane(self._address, name, self.listener.try_again) for name in names]
         enqueue, work, scout, self._lane = self._lanes
         self._enqueues = EnqueueDesk(enqueue, self._sql, channel=self._channel)
         self._work = WorkDesk(work, scout, self._sql, channel=self._channel, on_change=self.listener.notify)

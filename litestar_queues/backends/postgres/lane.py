@@ -31,13 +31,15 @@ class Lane:
     Args:
         address: Which server.
         name: For ``application_name``, so that an administrator sees who is who.
+        on_connect: Called when it has reached the server with a new connection.
     """
 
-    def __init__(self, address: Address, name: str) -> None:
+    def __init__(self, address: Address, name: str, on_connect: Callable[[], None] = lambda: None) -> None:
         self._address = address
         self.patience = address.patience
         """Seconds for one operation."""
         self._name = name
+        self._on_connect = on_connect
         self._turn = asyncio.Lock()
         self._connection: Connection | None = None
         self._running: set[asyncio.Task[object]] = set()
@@ -122,6 +124,7 @@ class Lane:
             raise BackendUnavailableError(msg)
         if self._connection is None or self._connection.is_closed:
             self._connection = await connect(self._address, application=self._name)
+            self._on_connect()
         return self._connection
 
     def _drop(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from litestar_queues.backends.postgres.drivers import Connection, connect
@@ -35,6 +36,7 @@ class Listener:
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told = False
+        self._reached = asyncio.Event()
         self.on_change: Callable[[Exception | None], None] | None = None
         """Told once when listening breaks off (with the reason), and once when it works again."""
 
@@ -43,6 +45,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._wakes = (*self._wakes, wake)
         if self._task is None and self._address is not None:
+            self._reached = asyncio.Event()
             self._task = asyncio.create_task(self._listen(), name="litestar-queues-listener")
 
         def unsubscribe() -> None:
@@ -60,6 +63,10 @@ class Listener:
         if wake in self._wakes:  # a subscription may have ended since
             wake()
 
+    def try_again(self) -> None:
+        """Another connection has reached the server: where this one waits to try again, it need not."""
+        self._reached.set()
+
     async def close(self) -> None:
         """Stop listening, and let the subscribers go."""
         self._wakes, self._told = (), False
@@ -74,6 +81,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         while True:
             connection: Connection | None = None
+            self._reached.clear()
             began = loop.time()
             try:
                 connection = await connect(self._address, application="litestar-queues listener")
@@ -84,7 +92,9 @@ class Listener:
                 if connection is not None:
                     connection.cut()
             pause = _FIRST_PAUSE if loop.time() - began > _CALM else min(_LONGEST_PAUSE, pause * 2)
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._reached.wait()
 
     def _heard(self) -> None:
         """It listens, be it for the first time: something may have been said while nobody did."""
