@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from litestar_queues.errors import QueueConfigurationError as QueueConfigurationError
     from litestar_queues.errors import QueueError as QueueError
     from litestar_queues.errors import TaskCancelledError as TaskCancelledError
+    from litestar_queues.errors import TaskSnoozedError as TaskSnoozedError
     from litestar_queues.errors import UnknownTaskError as UnknownTaskError
     from litestar_queues.errors import non_retryable as non_retryable
     from litestar_queues.event_config import QueueEventConfig as QueueEventConfig
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from litestar_queues.execution.context import publish_task_event as publish_task_event
     from litestar_queues.execution.context import publish_task_log as publish_task_log
     from litestar_queues.execution.context import publish_task_progress as publish_task_progress
+    from litestar_queues.execution.context import snooze as snooze
     from litestar_queues.json_logs import JsonLogFormatter as JsonLogFormatter
     from litestar_queues.minting import EnqueueSpec as EnqueueSpec
     from litestar_queues.plugin import QueuePlugin as QueuePlugin
@@ -65,6 +67,7 @@ _ROOMS = {
         "QueueConfigurationError",
         "QueueError",
         "TaskCancelledError",
+        "TaskSnoozedError",
         "UnknownTaskError",
         "non_retryable",
     ),
@@ -76,6 +79,7 @@ _ROOMS = {
         "publish_task_event",
         "publish_task_log",
         "publish_task_progress",
+        "snooze",
     ),
     "json_logs": ("JsonLogFormatter",),
     "minting": ("EnqueueSpec",),

@@ -13,6 +13,7 @@ QueueError
 │   ├── NonRetryableError        fail now, whatever retries are left
 │   ├── TaskTimeoutError         the run passed its timeout
 │   └── DependencyError          a dependency of the task could not be provided
+├── TaskSnoozedError             the run asks to be put off; see ``snooze()``
 └── TaskCancelledError           the run noticed that it was asked to stop
 """
 
@@ -33,6 +34,7 @@ __all__ = (
     "SchemaVersionError",
     "TaskCancelledError",
     "TaskFailedError",
+    "TaskSnoozedError",
     "TaskTimeoutError",
     "UnknownTaskError",
     "non_retryable",
@@ -92,6 +94,13 @@ class TaskTimeoutError(TaskFailedError):
 
 class DependencyError(TaskFailedError):
     """A dependency of the task could not be provided."""
+
+
+class TaskSnoozedError(QueueError):
+    """The task asked to be run later."""
+
+    delay = 60.0
+    """Seconds from the end of the run."""
 
 
 class TaskCancelledError(QueueError):

@@ -88,8 +88,9 @@ def _ended_otherwise(run: Run) -> None:
             message = "failed after %.3f s, to be tried again in %.1f s: %s: %s"
             task_log.warning(message, run.duration, outcome.delay, _name(run), text, extra=extra)
         case Snoozed():
+            level = logging.INFO if outcome.by_task else logging.WARNING
             message = "given back for %.0f s: %s: %s"
-            task_log.warning(message, outcome.delay, _name(run), outcome.reason, extra=extra)
+            task_log.log(level, message, outcome.delay, _name(run), outcome.reason, extra=extra)
         case Cancelled():
             task_log.info("cancelled after %.3f s: %s: %s", run.duration, _name(run), outcome.reason, extra=extra)
         case Released():

@@ -194,6 +194,19 @@ OPTION_NAMES: Final = frozenset(item.name for item in fields(TaskOptions))
 SCHEDULE_NAMES: Final = frozenset(TaskKeywords.__annotations__) - frozenset(_DefinitionOptions.__annotations__)
 
 
+def read_delay(value: float | timedelta) -> float:
+    """Seconds of a delay above 0.
+
+    Raises:
+        InvalidArgumentError: It is none.
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if not _is_seconds(seconds) or seconds == 0:
+        msg = f"delay={value!r} is not accepted: use a number of seconds above 0, or a timedelta"
+        raise InvalidArgumentError(msg)
+    return seconds
+
+
 def require_known(name: str, accepted: frozenset[str]) -> None:
     """Refuse a name that is not accepted, with the one that is spelled alike."""
     if name not in accepted:

@@ -56,11 +56,13 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class Snoozed:
-    """This worker cannot run the record (unknown task); it is given back with a delay, no attempt spent."""
+    """The record is given back with a delay, no attempt spent."""
 
     reason: str
     delay: float
     """Seconds from now."""
+    by_task: bool = False
+    """The task asked for it; else this worker does not know the task."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Any, Literal, NoReturn
 from uuid import UUID
 
 from litestar_queues.codec import decode_json, decode_object, encode_object
 from litestar_queues.correlation import CORRELATION_KEY, is_correlation_id
-from litestar_queues.errors import QueueError, TaskCancelledError
+from litestar_queues.errors import QueueError, TaskCancelledError, TaskSnoozedError
 from litestar_queues.events import QueueEvent
+from litestar_queues.options import read_delay
 from litestar_queues.records import Claim
 
 __all__ = (
@@ -24,6 +26,7 @@ __all__ = (
     "publish_task_event",
     "publish_task_log",
     "publish_task_progress",
+    "snooze",
 )
 
 StopReason = Literal["requested", "drain", "lost"]
@@ -205,6 +208,25 @@ def publish_task_event(name: str, /, **payload: Any) -> None:
         QueueError: Called outside of a running task.
     """
     _require().event(name, **payload)
+
+
+def snooze(delay: float | timedelta, reason: str | None = None) -> NoReturn:
+    """End this run, and have the record run again after the delay; no attempt is spent.
+
+    For what cannot be done yet and is no error, such as an API that says when it will answer again. A record may be
+    put off as often as its task asks; `expires_in` bounds it.
+
+    Args:
+        delay: Seconds above 0 from the end of the run, or a timedelta.
+        reason: What the record shows meanwhile.
+
+    Raises:
+        TaskSnoozedError: Always, for the worker to see.
+        InvalidArgumentError: The delay is none; the run fails by that.
+    """
+    error = TaskSnoozedError(reason)
+    error.delay = read_delay(delay)
+    raise error
 
 
 def _require() -> TaskExecutionContext:

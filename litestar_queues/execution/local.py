@@ -20,6 +20,7 @@ from litestar_queues.errors import (
     QueueConfigurationError,
     TaskCancelledError,
     TaskFailedError,
+    TaskSnoozedError,
     TaskTimeoutError,
 )
 from litestar_queues.execution.context import TaskExecutionContext, bind_context
@@ -198,6 +199,8 @@ def _judge(error: BaseException, task: Task[..., Any], claim: Claim, context: Ta
                 return Cancelled(str(error))
             case None:
                 error = _uncalled_for(error)
+    if isinstance(error, TaskSnoozedError):
+        return Snoozed(_message(error), error.delay, by_task=True)
     seen = RunError(type(error).__qualname__, _message(error), _format(error))
     if isinstance(error, _NO_RETRY) or claim.attempt >= claim.max_attempts:
         return Failed(seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -12,7 +12,7 @@ import pytest
 
 from litestar_queues.codec import decode_json
 from litestar_queues.errors import NonRetryableError
-from litestar_queues.execution.context import TaskExecutionContext, get_current_task_context
+from litestar_queues.execution.context import TaskExecutionContext, get_current_task_context, snooze
 from litestar_queues.options import TaskOptions
 from litestar_queues.outcomes import Completed, Failed, Outcome, Retried, Snoozed
 from litestar_queues.retry import RetryBackoff
@@ -100,6 +100,28 @@ async def test_non_retryable_errors_fail_at_once() -> None:
     outcome = await attempt(send)
     assert isinstance(outcome, Failed)
     assert (outcome.error.type, outcome.error.message) == ("NonRetryableError", "the card has expired")
+
+
+@pytest.mark.parametrize("delay", [30, 30.0, timedelta(seconds=30)])
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_a_task_that_asks_for_it_is_put_off_also_at_its_last_attempt(delay: Any, is_async: bool) -> None:
+    def in_thread() -> None:
+        snooze(delay, "the bank sleeps")
+
+    async def on_loop() -> None:
+        in_thread()
+
+    outcome = await attempt(on_loop if is_async else in_thread, claim={"attempt": 3})
+    assert outcome == Snoozed("the bank sleeps", 30.0, by_task=True)
+
+
+@pytest.mark.parametrize(
+    "delay", [0, -1, True, float("nan"), float("inf"), "30", None, timedelta(0), timedelta(days=40_000)]
+)
+async def test_a_delay_that_is_none_fails_the_task_for_good(delay: Any) -> None:
+    error = failure(await attempt(lambda: snooze(delay)))
+    assert error.type == "InvalidArgumentError"
+    assert error.message == f"delay={delay!r} is not accepted: use a number of seconds above 0, or a timedelta"
 
 
 class MuteError(Exception):

@@ -26,6 +26,7 @@ from litestar_queues import (
     get_scheduled_tasks,
     non_retryable,
     publish_task_progress,
+    snooze,
     task,
 )
 from litestar_queues.retry import RetryBackoff
@@ -41,6 +42,8 @@ async def resize(photo: UUID, size: str = "small") -> list[int]:
 
 @task("mail.send", queue="mail", priority=5, retries=3, retry_backoff=RetryBackoff(initial=5), timeout=10, key="k")
 def send(to: str, *, copy: bool = False) -> str:
+    if to == "later":
+        snooze(timedelta(minutes=1), "the server is busy")
     return non_retryable(to) if copy else to
 
 

@@ -48,6 +48,7 @@ PUBLIC_NAMES = (
     "publish_task_event",
     "publish_task_log",
     "publish_task_progress",
+    "snooze",
     "task",
 )
 DEAR = {

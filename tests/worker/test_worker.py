@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from typing import Any
 
@@ -17,7 +18,7 @@ from litestar_queues.events import (
     RecordsRescued,
     WorkerStarted,
 )
-from litestar_queues.execution.context import TaskExecutionContext
+from litestar_queues.execution.context import TaskExecutionContext, snooze
 from litestar_queues.maintenance.rescuer import Rescuer
 from litestar_queues.records import CANARY_QUEUE
 from litestar_queues.status import TaskStatus
@@ -149,6 +150,29 @@ async def test_some_failures_are_final_whatever_is_left() -> None:
         assert handle.error == "NonRetryableError: the account is gone"
         assert handle.record is not None
         assert handle.record.attempt == 1
+
+
+async def test_a_task_may_put_itself_off_as_often_as_it_likes_and_spends_no_attempt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Shop() as shop:
+        runs: list[int] = []
+
+        def send() -> int:
+            runs.append(len(runs))
+            if len(runs) < 4:
+                snooze(0.01, "the bank sleeps")
+            return len(runs)
+
+        shop.task(send)
+        with caplog.at_level(logging.INFO, "litestar_queues"):
+            async with Shift(shop):
+                handle = await (await shop.service.enqueue("send")).wait(PATIENCE)
+        assert handle.record is not None
+        assert (handle.status, handle.result, handle.record.attempt) == (TaskStatus.COMPLETED, 4, 1)
+        assert handle.record.errors == ()
+    put_off = [record for record in caplog.records if "the bank sleeps" in record.getMessage()]
+    assert [record.levelname for record in put_off] == ["INFO"] * 3
 
 
 async def test_a_task_that_passes_its_timeout_fails_and_says_so() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,8 +46,6 @@ class Pauses:
         if known:
             self.known, self.open, self.resumed_in = list(known), list(can_open), resumed_in
 
-    def learn(self, row: Sequence[Any]) -> bool:
-        """Whether a claim met a pause that it did not know."""
-        if row[20]:
-            self._in_force = True
-        return bool(row[20])
+    def expect(self) -> None:
+        """A claim met a pause that it did not know: look before the next one."""
+        self._in_force = True

@@ -1,16 +1,67 @@
-"""In: rows and filters. Out: records and schedules, decoded for reading, and the statements of their pages."""
+"""In: rows and filters. Out: claims, records and schedules, and the statements of their pages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from litestar_queues.backends.laws import arguments_of, errors_of, json_of, metadata_of
-from litestar_queues.records import QueuedTaskRecord, RecordFilter
+from litestar_queues.records import Claim, QueuedTaskRecord, RecordFilter
 from litestar_queues.status import TaskStatus
 from litestar_queues.ticks import ScheduleRow
 
-__all__ = ("as_record", "as_schedule", "bound", "page")
+__all__ = ("Round", "as_record", "as_schedule", "bound", "page")
+
+
+class Round(NamedTuple):
+    """What the statement ``finish_and_claim`` answers, column by column; without ``ids`` it held no record."""
+
+    finished: Sequence[UUID] | None
+    finished_tokens: Sequence[int] | None
+    expired: Sequence[UUID] | None
+    next_due_in: float | None
+    ids: Sequence[UUID] | None
+    tasks: Sequence[str]
+    queues: Sequence[str]
+    payloads: Sequence[str]
+    attempts: Sequence[int]
+    max_attempts: Sequence[int]
+    timeouts: Sequence[float | None]
+    metadata: Sequence[str | None]
+    backoffs: Sequence[str | None]
+    execution_backends: Sequence[str | None]
+    execution_profiles: Sequence[str | None]
+    schedules: Sequence[str | None]
+    waited: Sequence[float]
+    ranks: Sequence[int]
+    due_ats: Sequence[datetime]
+    token: int
+    met_a_pause: bool
+    """Whether a queue is paused of which the claim did not know; then it held nothing."""
+
+    def accepted(self) -> set[tuple[UUID, int]]:
+        """The outcomes that were stored, by id and token."""
+        return set(zip(self.finished or (), self.finished_tokens or (), strict=True))
+
+    def claims(self) -> list[Claim]:
+        """The records that were held."""
+        if self.ids is None:
+            return []
+        return [
+            Claim(
+                record_id, self.token, task, queue, payload.encode(), attempt, max_attempts, timeout,
+                None if metadata is None else metadata.encode(), None if backoff is None else backoff.encode(),
+                execution_backend, execution_profile, schedule, waited,
+            )
+            for record_id, task, queue, payload, attempt, max_attempts, timeout, metadata, backoff,
+            execution_backend, execution_profile, schedule, waited in zip(
+                self.ids, self.tasks, self.queues, self.payloads, self.attempts, self.max_attempts, self.timeouts,
+                self.metadata, self.backoffs, self.execution_backends, self.execution_profiles, self.schedules,
+                self.waited, strict=True,
+            )
+        ]  # fmt: skip
 
 
 def as_record(row: Sequence[Any]) -> QueuedTaskRecord:

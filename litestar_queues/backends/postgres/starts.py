@@ -14,6 +14,7 @@ from litestar_queues.errors import BackendError
 if TYPE_CHECKING:
     from litestar_queues.backends.postgres.drivers import Connection
     from litestar_queues.backends.postgres.lane import Lane
+    from litestar_queues.backends.postgres.rows import Round
     from litestar_queues.backends.postgres.statements import Statements
 
 __all__ = ("Starts",)
@@ -65,14 +66,14 @@ class Starts:
         positions = self._positions.items()
         return tuple(map(list, zip(*((queue, *position) for queue, position in positions), strict=True)))
 
-    async def learn(self, connection: Connection, row: Sequence[Any], seconds: float) -> None:
+    async def learn(self, connection: Connection, found: Round, seconds: float) -> None:
         """Note how far a claim came, and whether it was slow."""
-        if not self._wading and seconds <= _SLOW + _SLOW_EACH * len(row[4] or ()):  # as a rule
+        if not self._wading and seconds <= _SLOW + _SLOW_EACH * len(found.ids or ()):  # as a rule
             self._slow = 0
             self._positions.clear()
             return
-        if row[4] is not None:
-            for queue, rank, due_at, record_id in zip(row[6], row[17], row[18], row[4], strict=True):
+        if found.ids is not None:
+            for queue, rank, due_at, record_id in zip(found.queues, found.ranks, found.due_ats, found.ids, strict=True):
                 self._positions[queue] = (rank, due_at, record_id)
         if self._wading:
             return

@@ -15,6 +15,7 @@ import msgspec
 
 from litestar_queues.backends.laws import storable, summary, text_of
 from litestar_queues.backends.postgres.pauses import Pauses
+from litestar_queues.backends.postgres.rows import Round
 from litestar_queues.backends.postgres.starts import Starts
 from litestar_queues.errors import BackendError, InvalidArgumentError
 from litestar_queues.ids import new_token
@@ -166,24 +167,23 @@ class WorkDesk:
         results = [text_of(completion.outcome.result) for completion in done]  # type: ignore[union-attr]
         ended = ([completion.id for completion in done], [completion.token for completion in done], results)
         if request is None:
-            row = await self._round(connection, now, ended, ClaimRequest("", (), 0, 0.0, now), 0)
-            return _accepted(row), ClaimBatch(())
+            found = await self._round(connection, now, ended, ClaimRequest("", (), 0, 0.0, now), 0)
+            return found.accepted(), ClaimBatch(())
         claims: list[Claim] = []
         accepted: set[Key] = set()
         promoted = False
         for _ in range(_MOST_ROUNDS):
             wanted = request.limit - len(claims)
             await self._pauses.look(connection, request, now)
-            row = await self._round(connection, now, ended, request, wanted, despite_due=promoted)
-            accepted |= _accepted(row)
+            found = await self._round(connection, now, ended, request, wanted, despite_due=promoted)
+            accepted |= found.accepted()
             ended = ([], [], [])
-            held = _claims(row)
-            claims += held
-            expired, next_due_in = row[2], row[3]
-            if self._pauses.learn(row):
-                continue  # nothing was held
-            if expired:
-                await connection.run(self._sql["expire_many"], now, expired)
+            claims += found.claims()
+            next_due_in = found.next_due_in
+            if found.met_a_pause:  # nothing was held
+                self._pauses.expect()
+            elif found.expired:
+                await connection.run(self._sql["expire_many"], now, found.expired)
                 self._on_change()
             elif not promoted and next_due_in is not None and next_due_in <= 0:
                 # the statement has held nothing, lest it pass over a more urgent one among them
@@ -212,7 +212,7 @@ class WorkDesk:
         limit: int,
         *,
         despite_due: bool = False,
-    ) -> Sequence[Any]:
+    ) -> Round:
         began = time.monotonic()
         starts = self._starts.now(request.queues)
         queues = list(dict.fromkeys(request.queues))
@@ -227,9 +227,10 @@ class WorkDesk:
             now, *ended, queues, everywhere, limit, token, request.lease,
             request.worker_id, *starts, despite_due, self._pauses.known,
         )  # fmt: skip
+        found = Round._make(rows[0])
         if limit:
-            await self._starts.learn(connection, rows[0], time.monotonic() - began)
-        return rows[0]
+            await self._starts.learn(connection, found, time.monotonic() - began)
+        return found
 
     async def _end(self, connection: Connection, completions: Sequence[Completion], now: datetime | None) -> set[Key]:
         """Write outcomes other than success."""
@@ -261,32 +262,6 @@ class WorkDesk:
             ended += await connection.run(self._sql["give_back_many"], now, *columns, self._channel)
         tokens = {one.id: one.token for one in completions}
         return {(row[0], tokens[row[0]]) for row in ended}
-
-
-def _claims(row: Sequence[Any]) -> list[Claim]:
-    ids = row[4]
-    if ids is None:
-        return []
-    token = row[19]
-    (
-        _, tasks, queues, payloads, attempts, most, timeouts, metadata, backoffs, backends, profiles, schedules, waited,
-    ) = row[4:17]  # fmt: skip
-    return [
-        Claim(
-            record_id, token, task, queue, payload.encode(), attempt, max_attempts, timeout,
-            None if meta is None else meta.encode(), None if backoff is None else backoff.encode(),
-            backend, profile, schedule, wait,
-        )
-        for record_id, task, queue, payload, attempt, max_attempts, timeout, meta, backoff, backend, profile, schedule,
-        wait in zip(
-            ids, tasks, queues, payloads, attempts, most, timeouts, metadata, backoffs, backends, profiles, schedules,
-            waited, strict=True,
-        )
-    ]  # fmt: skip
-
-
-def _accepted(row: Sequence[Any]) -> set[Key]:
-    return set(zip(row[0], row[1], strict=True)) if row[0] is not None else set()
 
 
 def _entry(error: RunError) -> str:
