@@ -20,7 +20,7 @@ each = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name
 
 
 def test_there_are_workflows() -> None:
-    assert [path.name for path in WORKFLOWS] == ["ci.yml", "e2e.yml", "release.yml"]
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "e2e.yml", "release.yml", "site.yml"]
 
 
 @each
