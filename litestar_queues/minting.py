@@ -187,6 +187,7 @@ class Minter:
             backoff=self._own_backoff(name, options),
             execution_backend=options.execution_backend,
             execution_profile=options.execution_profile,
+            at_most_once=options.at_most_once,
         )
         if options is task.options and key is None and self._registry.get(name) is task:
             self._shared[task] = record[3:]

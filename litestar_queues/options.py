@@ -32,6 +32,7 @@ class _DefinitionOptions(TypedDict, total=False):
     priority: int
     retries: int
     retry_backoff: float | RetryBackoff | None
+    at_most_once: bool
     timeout: float | None
     key: str | None
     unique_by: UniqueBy | None
@@ -78,6 +79,8 @@ class TaskOptions:
     """Attempts after the first."""
     retry_backoff: RetryBackoff | None = None
     """Delays between attempts; a number stands for that many seconds each time."""
+    at_most_once: bool = False
+    """A run that is cut off, because its worker vanishes or a drain ends it, is a failure and not run again."""
     timeout: float | None = None
     """Seconds that one attempt may run."""
     key: str | None = None
@@ -113,6 +116,10 @@ class TaskOptions:
                 raise InvalidArgumentError(msg)
         if self.run_after is not None and self.scheduled_at is not None:
             raise InvalidArgumentError("run_after and scheduled_at both say when the record is due: use one of them")
+
+        if self.at_most_once and self.retries:
+            msg = f"at_most_once=True and retries={self.retries} exclude each other: a retry is another run"
+            raise InvalidArgumentError(msg)
 
     def merge(self, overrides: Mapping[str, Any]) -> TaskOptions:
         """These options with others in their place; a due time replaces the other kind of due time.
@@ -173,6 +180,7 @@ _RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         f"a whole number from {_PRIORITIES[0]} to {_PRIORITIES[-1]}",
     ),
     "retries": (lambda value: _is_whole(value, range(_MOST_RETRIES + 1)), f"a whole number from 0 to {_MOST_RETRIES}"),
+    "at_most_once": (lambda value: isinstance(value, bool), "True or False"),
     "timeout": _LENGTH_RULE,
     "key": _NAME_RULE,
     "unique_by": (lambda value: value in (None, "task", "arguments"), "'task', 'arguments' or None"),

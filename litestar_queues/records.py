@@ -64,6 +64,8 @@ class NewRecord(NamedTuple):
     execution_profile: str | None = None
     schedule: str | None = None
     """Name of the schedule that made the record."""
+    at_most_once: bool = False
+    """The record fails where another would run again: when its worker vanishes, or a drain cuts its run off."""
 
 
 class Enqueued(NamedTuple):
@@ -94,6 +96,7 @@ class Claim(NamedTuple):
     schedule: str | None
     waited: float
     """Seconds between due and claimed."""
+    at_most_once: bool = False
 
 
 class ClaimBatch(NamedTuple):
@@ -182,6 +185,7 @@ class QueuedTaskRecord:
     execution_backend: str | None = None
     execution_profile: str | None = None
     schedule: str | None = None
+    at_most_once: bool = False
 
     @property
     def is_terminal(self) -> bool:

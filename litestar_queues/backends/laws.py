@@ -17,6 +17,7 @@ from litestar_queues.status import TaskStatus
 __all__ = (
     "CANCELLED_ON_REQUEST",
     "EXPIRED",
+    "LOST_ONCE",
     "arguments_of",
     "check_pause",
     "due_at",
@@ -34,6 +35,7 @@ __all__ = (
 )
 
 CANCELLED_ON_REQUEST = "cancelled on request"
+LOST_ONCE = "LeaseLost: the worker vanished while it ran this record, which runs at most once"
 EXPIRED = "expired before a worker could start it"
 
 _FIRST = to_micros(datetime.min.replace(tzinfo=UTC))
@@ -58,11 +60,17 @@ def later(now: int, seconds: float) -> int:
     return now + int(seconds * MICROSECONDS)
 
 
-def fate_of_lost(*, asked_to_stop: bool, lost_leases: int, max_lost_leases: int) -> TaskStatus:
-    """Where a record goes that has just lost its holder, after so many before."""
+def fate_of_lost(
+    *, asked_to_stop: bool, at_most_once: bool, lost_leases: int, max_lost_leases: int
+) -> tuple[TaskStatus, str | None]:
+    """Where a record goes that has just lost its holder, after so many before; and why, where it ends there."""
     if asked_to_stop:
-        return TaskStatus.CANCELLED
-    return TaskStatus.FAILED if lost_leases + 1 >= max_lost_leases else TaskStatus.PENDING
+        return TaskStatus.CANCELLED, CANCELLED_ON_REQUEST
+    if at_most_once:
+        return TaskStatus.FAILED, LOST_ONCE
+    if lost_leases + 1 >= max_lost_leases:
+        return TaskStatus.FAILED, lost_too_often(max_lost_leases)
+    return TaskStatus.PENDING, None
 
 
 def lost_too_often(times: int) -> str:

@@ -33,6 +33,7 @@ def _what(record: QueuedTaskRecord) -> Iterator[tuple[str, object]]:
     yield "status", f"{record.status}{', asked to stop' if record.cancel_requested else ''}"
     yield "attempt", f"{record.attempt} of {record.max_attempts}"
     yield "lost", f"{record.lost_leases} workers vanished while they held it" if record.lost_leases else None
+    yield "runs", "at most once" if record.at_most_once else None
     yield "priority", record.priority or None
     yield "key", record.key
     yield "schedule", record.schedule

@@ -14,6 +14,7 @@ from litestar_queues.correlation import CORRELATION_KEY, is_correlation_id
 from litestar_queues.errors import QueueError, TaskCancelledError, TaskSnoozedError
 from litestar_queues.events import QueueEvent
 from litestar_queues.options import read_delay
+from litestar_queues.outcomes import Failed, Outcome, Released, RunError
 from litestar_queues.records import Claim
 
 __all__ = (
@@ -128,6 +129,12 @@ class TaskExecutionContext:
             self.stop_reason = reason
         if self._stop_event is not None:
             self._stop_event.set()
+
+    def cut_off(self) -> Outcome:
+        """How a run that has begun and does not reach its end is to be told of: it runs again, unless it must not."""
+        if not self._claim.at_most_once:
+            return Released()
+        return Failed(RunError("RunCutOff", "the run was cut off, and its record runs at most once"))
 
     def progress(self, current: float, total: float | None = None, message: str | None = None) -> None:
         """Tell how far the task is; the latest value is stored on the record within about half a second.

@@ -24,7 +24,7 @@ from litestar_queues.errors import (
     TaskTimeoutError,
 )
 from litestar_queues.execution.context import TaskExecutionContext, bind_context
-from litestar_queues.outcomes import Cancelled, Completed, Failed, Outcome, Released, Retried, RunError, Snoozed
+from litestar_queues.outcomes import Cancelled, Completed, Failed, Outcome, Retried, RunError, Snoozed
 from litestar_queues.retry import RetryBackoff
 from litestar_queues.texts import without_passwords
 
@@ -194,7 +194,7 @@ def _judge(error: BaseException, task: Task[..., Any], claim: Claim, context: Ta
             case "requested":
                 return Cancelled("cancelled on request while it ran")
             case "drain" | "lost":
-                return Released()
+                return context.cut_off()
             case None if isinstance(error, TaskCancelledError):
                 return Cancelled(str(error))
             case None:

@@ -136,7 +136,7 @@ class Executor:
         self.idle.set()
         for running in left:
             running.context.stop_reason = "lost"  # whatever it returns one day is not reported any more
-            self.give_back(running.claim)
+            self._completer.put(Run(running.claim, running.context.cut_off(), 0.0))
         return len(left)
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from litestar_queues.backends.base import QueueBackend
-from litestar_queues.outcomes import Completed, Failed
+from litestar_queues.outcomes import Cancelled, Completed, Failed, Outcome, Released
 from litestar_queues.records import Rescued
 from litestar_queues.status import TaskStatus
 from tests.builders import NOON, FakeClock, make_error, make_record
@@ -82,6 +82,43 @@ async def test_a_record_fails_once_it_lost_too_many_leases(backend: QueueBackend
     assert record.error == "LeaseLost: 3 workers in a row vanished while they ran this record"
     assert record.completed_at == NOON + timedelta(seconds=3)
     await assert_balanced(backend)
+
+
+async def test_a_record_that_runs_at_most_once_fails_with_its_first_holder(
+    backend: QueueBackend, clock: FakeClock
+) -> None:
+    once, ordinary = await enqueue(backend, at_most_once=True), await enqueue(backend)
+    assert [one.at_most_once for one in await claim(backend, lease=1)] == [True, False]
+    clock.advance(1)
+    fates = {one.id: one.status for one in await rescue(backend, most=9)}
+    assert fates == {once: TaskStatus.FAILED, ordinary: TaskStatus.PENDING}
+    record = await get(backend, once)
+    assert (record.status, record.attempt, record.lost_leases) == (TaskStatus.FAILED, 1, 1)
+    assert record.error == "LeaseLost: the worker vanished while it ran this record, which runs at most once"
+    await assert_balanced(backend)
+
+
+async def test_a_successor_fails_what_runs_at_most_once(backend: QueueBackend) -> None:
+    record_id = await enqueue(backend, at_most_once=True)
+    await claim_one(backend, worker_id="pod-1:a")
+    assert [one.status for one in await rescue_predecessor(backend, "pod-1:b")] == [TaskStatus.FAILED]
+    assert await status_of(backend, record_id) is TaskStatus.FAILED
+
+
+@pytest.mark.parametrize("outcome", [Failed(make_error()), Cancelled("stopped"), Completed(b"1")])
+async def test_a_record_keeps_to_at_most_once_also_after_it_has_ended(backend: QueueBackend, outcome: Outcome) -> None:
+    ids = [await enqueue(backend, at_most_once=True), await enqueue(backend)]
+    for one in await claim(backend):
+        await finish(backend, one, outcome)
+    assert [(await get(backend, one)).at_most_once for one in ids] == [True, False]
+    retried = await backend.retry_many(ids)
+    assert [(await get(backend, one)).at_most_once for one in retried] == [True, False][: len(retried)]
+
+
+async def test_a_record_that_runs_at_most_once_may_be_given_back_before_it_ran(backend: QueueBackend) -> None:
+    record_id = await enqueue(backend, at_most_once=True)
+    await finish(backend, await claim_one(backend), Released())
+    assert await status_of(backend, record_id) is TaskStatus.PENDING
 
 
 async def test_a_record_that_was_asked_to_stop_is_cancelled(backend: QueueBackend, clock: FakeClock) -> None:

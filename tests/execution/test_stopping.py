@@ -48,6 +48,15 @@ async def test_a_stopped_run_ends_as_its_reason_says(
     assert await running.end() == outcome
 
 
+@pytest.mark.parametrize("function", [forever, until_asked])
+async def test_a_run_of_what_runs_at_most_once_fails_where_a_drain_cuts_it_off(function: Callable[..., Any]) -> None:
+    running = Attempt(function, claim={"at_most_once": True})
+    await asyncio.sleep(0)
+    running.stop("drain")
+    error = failure(await running.end())
+    assert (error.type, error.message) == ("RunCutOff", "the run was cut off, and its record runs at most once")
+
+
 async def test_a_task_may_end_itself_as_cancelled() -> None:
     def send() -> NoReturn:
         raise TaskCancelledError("nothing to do")

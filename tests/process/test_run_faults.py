@@ -153,6 +153,20 @@ def test_the_records_of_a_killed_worker_run_again_elsewhere_once_their_leases_ha
     assert second.stops() == 0
 
 
+def test_what_runs_at_most_once_fails_with_its_killed_worker_and_does_not_run_again(site: Site) -> None:
+    site.set(worker_stale_after=1.5, worker_heartbeat_interval=0.3)
+    site.enqueue("hold", "once", at_most_once=True)
+    first = site.worker()
+    site.noted("hold once")
+    second = site.worker().starts()
+    first.kill()
+    site.go()
+    failed = site.becomes("hold", "failed")
+    assert failed.error == "LeaseLost: the worker vanished while it ran this record, which runs at most once"
+    assert second.stops() == 0
+    assert site.notes().count("hold once") == 1
+
+
 def test_a_named_worker_takes_back_what_its_predecessor_held_at_once(site: Site) -> None:
     site.set(worker_stale_after=3600)
     for name in ("first", "other"):

@@ -40,6 +40,10 @@ async def resize(photo: UUID, size: str = "small") -> list[int]:
     return [photo.int]
 
 
+@task(at_most_once=True)
+async def charge(order: int) -> None: ...
+
+
 @task("mail.send", queue="mail", priority=5, retries=3, retry_backoff=RetryBackoff(initial=5), timeout=10, key="k")
 def send(to: str, *, copy: bool = False) -> str:
     if to == "later":

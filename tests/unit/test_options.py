@@ -33,7 +33,7 @@ WRONG: list[tuple[str, Any]] = [
     *(("scheduled_at", value) for value in (datetime(2026, 1, 2), NOON.date(), NOON.isoformat(), 0)),  # noqa: DTZ001
     *(("scheduled_at", value.replace(tzinfo=UTC)) for value in (datetime.min, datetime.max)),  # noqa: DTZ901
     *(("description", value) for value in ("a\0b", 7)),
-    *(("sync_to_thread", value) for value in (1, None, "yes")),
+    *((name, value) for name in ("sync_to_thread", "at_most_once") for value in (1, None, "yes")),
     *(("metadata", value) for value in ([("a", 1)], "a", 7)),
 ]
 
@@ -94,6 +94,12 @@ def test_a_due_time_replaces_the_other_kind_of_due_time() -> None:
     assert delayed.merge({"run_after": 0}).run_after == 0
     assert delayed.merge({"scheduled_at": None}) == delayed
     assert planned.merge({"run_after": None}) == planned
+
+
+def test_at_most_once_leaves_no_retries() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^at_most_once=True and retries=2 exclude each other: a retry is"):
+        TaskOptions(retries=2).merge({"at_most_once": True})
+    assert TaskOptions(retries=2).merge({"at_most_once": True, "retries": 0}).at_most_once
 
 
 def test_merging_changes_what_it_names_and_nothing_else() -> None:

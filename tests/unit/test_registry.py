@@ -82,7 +82,7 @@ def test_empty_brackets_and_no_name_mean_the_own_name(tasks: TaskRegistry) -> No
     [
         ({"prioritty": 1}, "'prioritty' is no option of a task: did you mean 'priority'"),
         ({"crom": "@daily"}, "'crom' is no option of a task: did you mean 'cron'"),
-        ({"metadata": {}}, "'metadata' is no option of a task: use one of cron, "),
+        ({"metadata": {}}, "'metadata' is no option of a task: use one of at_most_once, cron, "),
         ({"queue": "a\0b"}, r"queue='a\x00b' is not accepted: use a printable name"),
         ({"timeout": math.nan}, "timeout=nan is not accepted: use a number of seconds above 0"),
         ({"run_after": -1}, "run_after=-1 is not accepted: use a number of seconds, 0 or more"),

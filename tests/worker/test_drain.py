@@ -148,6 +148,30 @@ async def test_a_task_that_swallows_its_cancellation_is_left_behind_and_given_ba
         curtain.set()
 
 
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_what_runs_at_most_once_is_not_given_back_by_a_drain(*, deaf: bool) -> None:
+    async with Shop(worker_final_cancel_timeout=0.05) as shop:
+        curtain = asyncio.Event()
+
+        async def work() -> None:
+            while not curtain.is_set():
+                try:
+                    await curtain.wait()
+                except asyncio.CancelledError:
+                    if not deaf:
+                        raise
+
+        shop.task(work, at_most_once=True)
+        handle = await shop.service.enqueue("work")
+        async with Shift(shop, drain_timeout=0) as shift:
+            await until(lambda: shift.worker.running == 1)
+            assert await shift.drain() == DrainReport(cancelled=1, abandoned=int(deaf), unsaved=0)
+        await handle.refresh()
+        assert handle.status is TaskStatus.FAILED
+        assert handle.error == "RunCutOff: the run was cut off, and its record runs at most once"
+        curtain.set()
+
+
 async def test_a_plain_function_that_blocks_its_thread_is_left_behind_and_given_back(
     released: threading.Event,
 ) -> None:

@@ -90,6 +90,7 @@ class Row:
             execution_backend=new.execution_backend,
             execution_profile=new.execution_profile,
             schedule=new.schedule,
+            at_most_once=new.at_most_once,
         )
 
 

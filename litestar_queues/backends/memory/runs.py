@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 from uuid import UUID
 
-from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, fate_of_lost, later, lost_too_often, storable, summary
+from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, fate_of_lost, later, storable, summary
 from litestar_queues.backends.memory.rows import Queue, Row
 from litestar_queues.backends.memory.state import Rows
 from litestar_queues.clock import MICROSECONDS, from_micros
@@ -43,6 +43,7 @@ def hold(rows: Rows, taken: Sequence[Row], *, worker_id: str, lease: float, now:
                 new.execution_profile,
                 new.schedule,
                 waited,
+                new.at_most_once,
             )
         )
     return claims
@@ -113,14 +114,16 @@ def take_back(rows: Rows, lost: Sequence[Row], *, max_lost_leases: int, now: int
     """Take rows back whose holder vanished."""
     rescued = []
     for row in lost:
-        fate = fate_of_lost(
-            asked_to_stop=row.cancel_requested, lost_leases=row.lost_leases, max_lost_leases=max_lost_leases
+        fate, reason = fate_of_lost(
+            asked_to_stop=row.cancel_requested,
+            at_most_once=row.new.at_most_once,
+            lost_leases=row.lost_leases,
+            max_lost_leases=max_lost_leases,
         )
         row.lost_leases += 1
         if fate is TaskStatus.PENDING:
             _give_back(rows, row, now)
         else:
-            reason = CANCELLED_ON_REQUEST if fate is TaskStatus.CANCELLED else lost_too_often(max_lost_leases)
             rows.end(row, fate, now, reason)
         rescued.append(Rescued(row.id, row.new.task, row.new.queue, row.worker_id or "", fate))
     return rescued

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from litestar_queues.backends.base import Capabilities
-from litestar_queues.backends.laws import lost_too_often
+from litestar_queues.backends.laws import LOST_ONCE, lost_too_often
 from litestar_queues.backends.postgres.drivers import Address, Connection
 from litestar_queues.backends.postgres.enqueue import EnqueueDesk
 from litestar_queues.backends.postgres.fleet import PostgresFleet
@@ -198,8 +198,8 @@ class PostgresBackend(PostgresFleet):
     async def _rescue(
         self, bound: datetime | None, limit: int, worker_id: str | None, name: str | None, most: int
     ) -> Sequence[Rescued]:
-        reason = lost_too_often(most)
-        rows = await self._run("rescue_many", self._now(), bound, limit, worker_id, name, most, reason, self._channel)
+        reasons = (lost_too_often(most), self._channel, LOST_ONCE)
+        rows = await self._run("rescue_many", self._now(), bound, limit, worker_id, name, most, *reasons)
         if rows:
             self.listener.notify()
         return [Rescued(row[0], row[1], row[2], row[3], TaskStatus(row[4])) for row in rows]

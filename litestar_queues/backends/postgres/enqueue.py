@@ -116,6 +116,7 @@ def _shared(first: NewRecord, now: datetime | None, channel: str | None) -> Any:
         first.execution_backend,
         first.execution_profile,
         first.schedule,
+        first.at_most_once,
         channel,
     )
 

@@ -35,6 +35,7 @@ class Round(NamedTuple):
     execution_profiles: Sequence[str | None]
     schedules: Sequence[str | None]
     waited: Sequence[float]
+    at_most_once: Sequence[bool]
     ranks: Sequence[int]
     due_ats: Sequence[datetime]
     token: int
@@ -53,13 +54,13 @@ class Round(NamedTuple):
             Claim(
                 record_id, self.token, task, queue, payload.encode(), attempt, max_attempts, timeout,
                 None if metadata is None else metadata.encode(), None if backoff is None else backoff.encode(),
-                execution_backend, execution_profile, schedule, waited,
+                execution_backend, execution_profile, schedule, waited, at_most_once,
             )
             for record_id, task, queue, payload, attempt, max_attempts, timeout, metadata, backoff,
-            execution_backend, execution_profile, schedule, waited in zip(
+            execution_backend, execution_profile, schedule, waited, at_most_once in zip(
                 self.ids, self.tasks, self.queues, self.payloads, self.attempts, self.max_attempts, self.timeouts,
                 self.metadata, self.backoffs, self.execution_backends, self.execution_profiles, self.schedules,
-                self.waited, strict=True,
+                self.waited, self.at_most_once, strict=True,
             )
         ]  # fmt: skip
 
@@ -69,7 +70,7 @@ def as_record(row: Sequence[Any]) -> QueuedTaskRecord:
     (
         record_id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at,
         expires_at, started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata,
-        lost_leases, cancel_requested, execution_backend, execution_profile, schedule,
+        lost_leases, cancel_requested, execution_backend, execution_profile, schedule, at_most_once,
     ) = row  # fmt: skip
     args, kwargs = arguments_of(payload)
     return QueuedTaskRecord(
@@ -101,6 +102,7 @@ def as_record(row: Sequence[Any]) -> QueuedTaskRecord:
         execution_backend=execution_backend,
         execution_profile=execution_profile,
         schedule=schedule,
+        at_most_once=at_most_once,
     )
 
 

@@ -59,6 +59,7 @@ class _HeldRow(NamedTuple):
     execution_backend: str | None = None
     execution_profile: str | None = None
     schedule: str | None = None
+    at_most_once: bool = False
 
 
 _decode_picks = msgspec.json.Decoder(list[_Pick]).decode
@@ -152,9 +153,10 @@ def _hold(work: Work, picked: Sequence[int], token: int, request: ClaimRequest) 
             execution_profile,
             schedule,
             (now - due_at) / MICROSECONDS if due_at < now else 0.0,
+            at_most_once,
         )
         for record_id, task, queue, payload, attempt, max_attempts, due_at, timeout, metadata, backoff,
-        execution_backend, execution_profile, schedule in _read_held(work, picked, ns)
+        execution_backend, execution_profile, schedule, at_most_once in _read_held(work, picked, ns)
     ]  # fmt: skip
 
 

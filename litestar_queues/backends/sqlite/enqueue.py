@@ -137,6 +137,7 @@ def _parameters(record: NewRecord, now: int) -> dict[str, Any]:
         "execution_backend": record.execution_backend,
         "execution_profile": record.execution_profile,
         "schedule": record.schedule,
+        "at_most_once": record.at_most_once,
     }
 
 

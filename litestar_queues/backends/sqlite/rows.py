@@ -117,7 +117,7 @@ def _record(row: Sequence[Any]) -> QueuedTaskRecord:
     (
         record_id, task, payload, queue, status, priority, attempt, max_attempts, timeout, key, created_at, due_at,
         expires_at, started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata,
-        lost_leases, cancel_requested, execution_backend, execution_profile, schedule,
+        lost_leases, cancel_requested, execution_backend, execution_profile, schedule, at_most_once,
     ) = row  # fmt: skip
     args, kwargs = arguments_of(payload)
     return QueuedTaskRecord(
@@ -149,6 +149,7 @@ def _record(row: Sequence[Any]) -> QueuedTaskRecord:
         execution_backend=execution_backend,
         execution_profile=execution_profile,
         schedule=schedule,
+        at_most_once=bool(at_most_once),
     )
 
 

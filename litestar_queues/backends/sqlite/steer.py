@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, fate_of_lost, is_former_self, later, lost_too_often
+from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, fate_of_lost, is_former_self, later
 from litestar_queues.backends.sqlite.calls import Work
 from litestar_queues.backends.statements import load_statements
 from litestar_queues.records import CANARY_QUEUE, Rescued
@@ -70,6 +70,7 @@ class _Lost(NamedTuple):
     worker_id: str
     cancel_requested: int
     lost_leases: int
+    at_most_once: int
 
 
 def peek_stale(work: Work) -> list[Rescued] | None:
@@ -90,19 +91,21 @@ def rescue_predecessor(work: Work, worker_id: str, *, max_lost_leases: int) -> l
 
 
 def _take_back(work: Work, lost: Sequence[_Lost], max_lost_leases: int) -> list[Rescued]:
-    fates: dict[TaskStatus, list[_Lost]] = {}
+    fates: dict[tuple[TaskStatus, str | None], list[_Lost]] = {}
     for one in lost:
         fate = fate_of_lost(
-            asked_to_stop=bool(one.cancel_requested), lost_leases=one.lost_leases, max_lost_leases=max_lost_leases
+            asked_to_stop=bool(one.cancel_requested),
+            at_most_once=bool(one.at_most_once),
+            lost_leases=one.lost_leases,
+            max_lost_leases=max_lost_leases,
         )
         fates.setdefault(fate, []).append(one)
     rescued = []
-    for status, ones in fates.items():
+    for (status, reason), ones in fates.items():
         ns = msgspec.json.encode([one.n for one in ones]).decode()
         if status is TaskStatus.PENDING:
             work.execute(SQL["rescue"], {"ns": ns})
         else:
-            reason = CANCELLED_ON_REQUEST if status is TaskStatus.CANCELLED else lost_too_often(max_lost_leases)
             work.execute(SQL["end_lost"], {"ns": ns, "status": status.value, "now": work.now, "error": reason})
             for one in ones:
                 work.counts[one.queue, status.value] += 1

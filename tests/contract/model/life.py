@@ -58,6 +58,7 @@ def new_record(dice: Random) -> dict[str, Any]:
         "key": dice.choice([None, None, "k", "l"]),
         "unique_for": dice.choice([None, 1, 2, 5]),
         "schedule": dice.choice([None, None, *SCHEDULES]),
+        "at_most_once": dice.choice([False, False, True]),
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, EXPIRED, lost_too_often
+from litestar_queues.backends.laws import CANCELLED_ON_REQUEST, EXPIRED, LOST_ONCE, lost_too_often
 from litestar_queues.clock import Clock
 from litestar_queues.outcomes import Completion
 from litestar_queues.records import (
@@ -86,6 +86,7 @@ class Model:
             scheduled_at=due_at,
             expires_at=after(now, new.expires_in),
             schedule=new.schedule,
+            at_most_once=new.at_most_once,
         )
         return Row(seen, None if new.key is None else after(now, new.unique_for))
 
@@ -211,7 +212,9 @@ class Model:
         for row in rows:
             lost = row.seen.lost_leases + 1
             row.change(lost_leases=lost)
-            if lost >= max_lost_leases and not row.seen.cancel_requested:
+            if row.seen.at_most_once and not row.seen.cancel_requested:
+                row.end(FAILED, self.now, LOST_ONCE)
+            elif lost >= max_lost_leases and not row.seen.cancel_requested:
                 row.end(FAILED, self.now, lost_too_often(max_lost_leases))
             else:
                 row.give_back(row.seen.scheduled_at, self.now)

@@ -1,15 +1,15 @@
 -- Insert one record, as most calls do: without arrays and parts of a query it takes a quarter less of the server's time.
 -- $1 now or null, $2 id, $3 payload, $4 task, $5 queue, $6 rank, $7 attempts, $8 timeout, $9 due time or null, $10 delay,
--- $11 seconds to expiry, $12 metadata, $13 backoff, $14 execution backend, $15 its profile, $16 schedule, $17 channel or null.
+-- $11 seconds to expiry, $12 metadata, $13 backoff, $14 execution backend, $15 its profile, $16 schedule, $17 at most once, $18 channel or null.
 -- name: insert_one
 insert into lq_live (
     id, task, queue, status, rank, due_at, created_at, max_attempts, expires_at, timeout, metadata, backoff,
-    execution_backend, execution_profile, schedule, payload
+    execution_backend, execution_profile, schedule, at_most_once, payload
 )
 select
     $2::uuid, $4::text, $5::text, case when due.at > clock.at then 'scheduled' else 'pending' end, $6::integer, due.at,
     clock.at, $7::integer, clock.at + make_interval(secs => $11::double precision), $8::double precision, $12::text,
-    $13::text, $14::text, $15::text, $16::text, $3::text
+    $13::text, $14::text, $15::text, $16::text, $17::boolean, $3::text
 from (select coalesce($1::timestamptz, now())) as clock (at)
 cross join lateral (
     select coalesce($9::timestamptz, clock.at + make_interval(secs => $10::double precision))
@@ -17,31 +17,31 @@ cross join lateral (
 -- an id that is there already is a reply that got lost
 where not exists (select 1 from lq_live where lq_live.id = $2::uuid)
     and not exists (select 1 from lq_done where lq_done.id = $2::uuid)
-returning case when $17::text is not null then pg_notify($17::text, $5::text)::text end
+returning case when $18::text is not null then pg_notify($18::text, $5::text)::text end
 
 -- Insert records that differ in id and payload alone, and tell who listens.
 -- $1 now or null, $2 ids, $3 payloads, $4 task, $5 queue, $6 rank, $7 attempts, $8 timeout, $9 due time or null,
 -- $10 delay, $11 seconds to expiry, $12 metadata, $13 backoff, $14 execution backend, $15 its profile, $16 schedule,
--- $17 channel or null.
+-- $17 at most once, $18 channel or null.
 -- name: insert_alike
 with clock (at) as (select coalesce($1::timestamptz, now())),
 due (at) as (select coalesce($9::timestamptz, clock.at + make_interval(secs => $10::double precision)) from clock),
 made as (
     insert into lq_live (
         id, task, queue, status, rank, due_at, created_at, max_attempts, expires_at, timeout, metadata, backoff,
-        execution_backend, execution_profile, schedule, payload
+        execution_backend, execution_profile, schedule, at_most_once, payload
     )
     select
         new.id, $4::text, $5::text, case when due.at > clock.at then 'scheduled' else 'pending' end, $6::integer, due.at,
         clock.at, $7::integer, clock.at + make_interval(secs => $11::double precision), $8::double precision, $12::text,
-        $13::text, $14::text, $15::text, $16::text, new.payload
+        $13::text, $14::text, $15::text, $16::text, $17::boolean, new.payload
     from unnest($2::uuid[], $3::text[]) as new (id, payload) cross join clock cross join due
     -- an id that is there already is a reply that got lost; "on conflict do nothing" would take a third longer. "offset 0":
     -- a join may go through the index of all ids, as in finish_and_claim
     where not exists (select 1 from lq_live where lq_live.id = new.id offset 0)
         and not exists (select 1 from lq_done where lq_done.id = new.id)
 )
-select pg_notify($17::text, $5::text) where $17::text is not null
+select pg_notify($18::text, $5::text) where $18::text is not null
 
 -- The same for hundreds. Ids grow with time, so those of one call lie together: where no other record's id lies among
 -- them, which one look at each table tells, none of them need be looked for.
@@ -68,33 +68,33 @@ near (clash) as (
 made as (
     insert into lq_live (
         id, task, queue, status, rank, due_at, created_at, max_attempts, expires_at, timeout, metadata, backoff,
-        execution_backend, execution_profile, schedule, payload
+        execution_backend, execution_profile, schedule, at_most_once, payload
     )
     select
         new.id, $4::text, $5::text, common.status, $6::integer, common.due_at, common.created_at, $7::integer,
-        common.expires_at, $8::double precision, $12::text, $13::text, $14::text, $15::text, $16::text, new.payload
+        common.expires_at, $8::double precision, $12::text, $13::text, $14::text, $15::text, $16::text, $17::boolean, new.payload
     from unnest($2::uuid[], $3::text[]) as new (id, payload) cross join common
     -- "offset 0" keeps the server from reading a whole table to answer for all
     where not (select clash from near)
         or not exists (select 1 from lq_live where lq_live.id = new.id offset 0)
         and not exists (select 1 from lq_done where lq_done.id = new.id offset 0)
 )
-select pg_notify($17::text, $5::text) where $17::text is not null
+select pg_notify($18::text, $5::text) where $18::text is not null
 
--- The first for records with keys, whose windows are in $18 as seconds: the ids that were made.
+-- The first for records with keys, whose windows are in $19 as seconds: the ids that were made.
 -- name: insert_keyed
 with clock (at) as (select coalesce($1::timestamptz, now())),
 due (at) as (select coalesce($9::timestamptz, clock.at + make_interval(secs => $10::double precision)) from clock),
 made as (
     insert into lq_live (
         id, task, queue, status, rank, due_at, created_at, max_attempts, expires_at, timeout, metadata, backoff,
-        execution_backend, execution_profile, schedule, payload, key, unique_until
+        execution_backend, execution_profile, schedule, at_most_once, payload, key, unique_until
     )
     select
         new.id, $4::text, $5::text, case when due.at > clock.at then 'scheduled' else 'pending' end, $6::integer, due.at,
         clock.at, $7::integer, clock.at + make_interval(secs => $11::double precision), $8::double precision, $12::text,
-        $13::text, $14::text, $15::text, $16::text, new.payload, new.key, clock.at + make_interval(secs => new.unique_for)
-    from unnest($2::uuid[], $3::text[], $18::text[], $19::double precision[])
+        $13::text, $14::text, $15::text, $16::text, $17::boolean, new.payload, new.key, clock.at + make_interval(secs => new.unique_for)
+    from unnest($2::uuid[], $3::text[], $19::text[], $20::double precision[])
         with ordinality as new (id, payload, key, unique_for, place)
     cross join clock cross join due
     where not exists (select 1 from lq_done where lq_done.key = new.key and unique_until > clock.at)
@@ -104,7 +104,7 @@ made as (
     on conflict do nothing
     returning id
 ),
-told as (select pg_notify($17::text, $5::text) from (select 1 from made limit 1) as any_made where $17::text is not null)
+told as (select pg_notify($18::text, $5::text) from (select 1 from made limit 1) as any_made where $18::text is not null)
 select id from made where (select count(*) from told) >= 0 -- or nobody is told
 
 -- Take back those of $2 whose key another ended record holds by its window: it was live when the insert took its snapshot,

@@ -8,12 +8,12 @@ waiting as (
 kept as (
     insert into lq_done (
         id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, execution_backend,
+        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
         execution_profile, backoff, metadata, progress, error, errors, payload
     )
     select
         id, task, queue, 'cancelled', rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, execution_backend,
+        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
         execution_profile, backoff, metadata, progress, 'cancelled on request', errors, payload
     from waiting cross join clock
 ),
@@ -36,11 +36,11 @@ with clock (at) as (select coalesce($1::timestamptz, now())),
 made as (
     insert into lq_live (
         id, task, queue, status, rank, due_at, created_at, max_attempts, worker_id, timeout, key, unique_until, schedule,
-        execution_backend, execution_profile, backoff, metadata, error, errors, payload
+        at_most_once, execution_backend, execution_profile, backoff, metadata, error, errors, payload
     )
     select
         id, task, queue, 'pending', rank, clock.at, created_at, max_attempts, worker_id, timeout, key, unique_until,
-        schedule, execution_backend, execution_profile, backoff, metadata, error, errors, payload
+        schedule, at_most_once, execution_backend, execution_profile, backoff, metadata, error, errors, payload
     from (select id, min(place) as place from unnest($2::uuid[]) with ordinality as asked (id, place) group by id) as asked
     join lq_done using (id) cross join clock
     where status in ('failed', 'cancelled')
@@ -60,7 +60,8 @@ told as (
 select id from made where (select count(*) from told) >= 0
 
 -- Take records back whose lease ran out by $2 (null: now), or that a former process of the worker $4 named $5 held.
--- $1 now or null, $3 limit, $6 most lost leases, $7 reason of a failure, $8 channel or null.
+-- $1 now or null, $3 limit, $6 most lost leases, $7 reason of a failure, $8 channel or null, $9 reason of one that runs at
+-- most once.
 -- name: rescue_many
 with clock (at) as (select coalesce($1::timestamptz, now())),
 lost as materialized (
@@ -73,19 +74,20 @@ lost as materialized (
 ),
 ended as (
     delete from lq_live using lost
-    where lq_live.id = any(array[lost.id]) and (cancel_requested or lost_leases + 1 >= $6::integer)
+    where lq_live.id = any(array[lost.id]) and (cancel_requested or at_most_once or lost_leases + 1 >= $6::integer)
     returning lq_live.*
 ),
 kept as (
     insert into lq_done (
         id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, execution_backend,
+        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
         execution_profile, backoff, metadata, progress, error, errors, payload
     )
     select
         id, task, queue, case when cancel_requested then 'cancelled' else 'failed' end, rank, due_at, created_at, attempt, max_attempts, lost_leases + 1, cancel_requested,
-        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, execution_backend,
-        execution_profile, backoff, metadata, progress, case when cancel_requested then 'cancelled on request' else $7::text end, errors, payload
+        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
+        execution_profile, backoff, metadata, progress,
+        case when cancel_requested then 'cancelled on request' when at_most_once then $9::text else $7::text end, errors, payload
     from ended cross join clock
 ),
 counted as (
@@ -96,7 +98,7 @@ back as (
     update lq_live set
         status = 'pending', lost_leases = lost_leases + 1, attempt = attempt - 1, token = null, lease_until = null
     from lost
-    where lq_live.id = any(array[lost.id]) and not cancel_requested and lost_leases + 1 < $6::integer
+    where lq_live.id = any(array[lost.id]) and not (cancel_requested or at_most_once) and lost_leases + 1 < $6::integer
     returning lq_live.id, task, queue, worker_id
 ),
 told as (

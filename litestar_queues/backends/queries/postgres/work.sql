@@ -16,12 +16,12 @@ ended as (
 kept as (
     insert into lq_done (
         id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, execution_backend,
+        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
         execution_profile, backoff, metadata, progress, errors, result, payload
     )
     select
         id, task, queue, 'completed', rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, execution_backend,
+        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
         execution_profile, backoff, metadata, progress, errors, result, payload
     from ended cross join clock
 ),
@@ -96,7 +96,7 @@ held as (
     where ctid = any(array(select place from picked where expired is not true))
     returning
         id, task, queue, payload, attempt, max_attempts, timeout, metadata, backoff, execution_backend,
-        execution_profile, schedule, rank, due_at,
+        execution_profile, schedule, at_most_once, rank, due_at,
         greatest(0, extract(epoch from (select at from clock) - due_at))::double precision as waited
 ),
 ordered as (select * from held order by rank, due_at, id)
@@ -109,6 +109,7 @@ select
     array_agg(attempt) as attempt, array_agg(max_attempts) as max_attempts, array_agg(timeout) as timeout,
     array_agg(metadata) as metadata, array_agg(backoff) as backoff, array_agg(execution_backend) as execution_backend,
     array_agg(execution_profile) as execution_profile, array_agg(schedule) as schedule, array_agg(waited) as waited,
+    array_agg(at_most_once) as at_most_once,
     array_agg(rank) as rank, array_agg(due_at) as due_at, $8::bigint as token,
     (select are_news from pauses) as are_news
 from ordered
@@ -204,12 +205,12 @@ expired as (
 kept as (
     insert into lq_done (
         id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, execution_backend,
+        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
         execution_profile, backoff, metadata, progress, error, errors, payload
     )
     select
         id, task, queue, 'cancelled', rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, execution_backend,
+        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
         execution_profile, backoff, metadata, progress, 'expired before a worker could start it', errors, payload
     from expired cross join clock
 )

@@ -3,7 +3,7 @@
 select
     id, task, payload, queue, status, priority, attempt, max_attempts, timeout, key, created_at, due_at, expires_at,
     started_at, completed_at, lease_until, worker_id, result, error, errors, progress, metadata, lost_leases,
-    cancel_requested, execution_backend, execution_profile, schedule
+    cancel_requested, execution_backend, execution_profile, schedule, at_most_once
 from lq_record where id = :id
 
 -- Live records by state, counted, and ended ones, looked up.
