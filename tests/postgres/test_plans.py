@@ -56,8 +56,11 @@ STATEMENTS: dict[str, tuple[str, Sequence[Any]]] = {
     "renew_many": ("renew_many", [None, IDS, TOKENS, 60.0]),
     "cancel_requests": ("cancel_requests", ["worker:1"]),
     "save_progress": ("save_progress", [IDS, TOKENS, ["{}"] * BATCH]),
-    "rescue_many": ("rescue_many", [None, None, BATCH, None, None, 3, "lost", "channel"]),
-    "rescue a predecessor": ("rescue_many", [None, LONG_AGO, 1_000_000, "worker:1", "worker", 3, "lost", "channel"]),
+    "rescue_many": ("rescue_many", [None, None, BATCH, None, None, 3, "lost", "channel", "lost once"]),
+    "rescue a predecessor": (
+        "rescue_many",
+        [None, LONG_AGO, 1_000_000, "worker:1", "worker", 3, "lost", "channel", "lost once"],
+    ),
     "promote everywhere": ("promote", [None, 5_000, [], True]),
     "promote in two queues": ("promote", [None, 5_000, ["q1", "q2"], False]),
     "fronts of every queue": ("find_fronts", [[], True]),
