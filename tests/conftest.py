@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from inspect import iscoroutinefunction
 
@@ -17,6 +18,11 @@ settings.register_profile("plain", derandomize=True, database=None, deadline=Non
 settings.register_profile("deep", settings(), derandomize=False, deadline=None)
 if settings.get_current_profile_name() != "deep":
     settings.load_profile("plain")
+
+
+# a shell has what it starts in the background ignore Ctrl-C, and so would all that tests start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

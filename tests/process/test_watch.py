@@ -36,11 +36,14 @@ def test_a_signal_ends_it_with_0_and_gives_the_terminal_back(site: Site, number:
         command, cwd=site.folder, env=environment, stdin=other_end, stdout=other_end, stderr=other_end
     ) as process:
         os.close(other_end)
-        seen = read_until(terminal, b"Ctrl-C ends")
-        assert ENTERED in seen
-        process.send_signal(number)
-        seen = read_until(terminal, LEFT, seen[-100:])
-        code = process.wait(PATIENCE)
+        try:
+            seen = read_until(terminal, b"Ctrl-C ends")
+            assert ENTERED in seen
+            process.send_signal(number)
+            seen = read_until(terminal, LEFT, seen[-100:])
+            code = process.wait(PATIENCE)
+        finally:
+            process.kill()
     os.close(terminal)
     assert code == 0
     assert LEFT in seen
