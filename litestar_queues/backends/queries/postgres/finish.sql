@@ -11,13 +11,13 @@ ended as (
 kept as (
     insert into lq_done (
         id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress, error, errors, payload
+        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress, error, errors, payload
     )
     select
         id, task, queue, ending, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress, reason,
+        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress, reason,
         case when entry is null then errors else coalesce(left(errors, -1) || ',', '[')
             || '{"attempt":' || attempt || ',"at":' || (extract(epoch from clock.at) * 1000000)::bigint || entry || ']' end,
         payload
@@ -46,13 +46,14 @@ stopped as (
 kept as (
     insert into lq_done (
         id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress, error, errors, payload
+        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress, error, errors, payload
     )
     select
         id, task, queue, 'cancelled', rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress, case when spent then reason else 'cancelled on request' end,
+        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress,
+        case when spent then reason else 'cancelled on request' end,
         case when entry is null then errors else coalesce(left(errors, -1) || ',', '[')
             || '{"attempt":' || attempt || ',"at":' || (extract(epoch from clock.at) * 1000000)::bigint || entry || ']' end,
         payload

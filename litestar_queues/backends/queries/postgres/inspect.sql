@@ -2,14 +2,14 @@
 -- name: get_many
 select
     id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at, expires_at, started_at,
-    null::timestamptz as completed_at, lease_until, worker_id, null::text as result, error, errors, progress, metadata, lost_leases, cancel_requested,
-    execution_backend, execution_profile, schedule, at_most_once
+    null::timestamptz as completed_at, lease_until, worker_id, null::text as result, error, errors, progress, metadata,
+    lost_leases, cancel_requested, execution_backend, execution_profile, schedule, at_most_once
 from lq_live where id = any($1::uuid[])
 union all
 select
     id, task, payload, queue, status, rank, attempt, max_attempts, timeout, key, created_at, due_at, expires_at, started_at,
-    completed_at, null::timestamptz as lease_until, worker_id, result, error, errors, progress, metadata, lost_leases, cancel_requested,
-    execution_backend, execution_profile, schedule, at_most_once
+    completed_at, null::timestamptz as lease_until, worker_id, result, error, errors, progress, metadata,
+    lost_leases, cancel_requested, execution_backend, execution_profile, schedule, at_most_once
 from lq_done where id = any($1::uuid[])
 
 -- Live records by state, counted, and ended ones, looked up; of one queue or of all.

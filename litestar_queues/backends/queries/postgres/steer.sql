@@ -8,13 +8,13 @@ waiting as (
 kept as (
     insert into lq_done (
         id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress, error, errors, payload
+        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress, error, errors, payload
     )
     select
         id, task, queue, 'cancelled', rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress, 'cancelled on request', errors, payload
+        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress, 'cancelled on request', errors, payload
     from waiting cross join clock
 ),
 counted as (
@@ -80,14 +80,16 @@ ended as (
 kept as (
     insert into lq_done (
         id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress, error, errors, payload
+        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress, error, errors, payload
     )
     select
-        id, task, queue, case when cancel_requested then 'cancelled' else 'failed' end, rank, due_at, created_at, attempt, max_attempts, lost_leases + 1, cancel_requested,
-        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress,
-        case when cancel_requested then 'cancelled on request' when at_most_once then $9::text else $7::text end, errors, payload
+        id, task, queue, case when cancel_requested then 'cancelled' else 'failed' end, rank, due_at, created_at, attempt,
+        max_attempts, lost_leases + 1, cancel_requested,
+        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress,
+        case when cancel_requested then 'cancelled on request' when at_most_once then $9::text else $7::text end, errors,
+        payload
     from ended cross join clock
 ),
 counted as (

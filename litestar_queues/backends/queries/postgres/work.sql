@@ -16,13 +16,13 @@ ended as (
 kept as (
     insert into lq_done (
         id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress, errors, result, payload
+        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress, errors, result, payload
     )
     select
         id, task, queue, 'completed', rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress, errors, result, payload
+        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress, errors, result, payload
     from ended cross join clock
 ),
 counted as (
@@ -90,7 +90,8 @@ picked as materialized (
 ),
 held as (
     update lq_live set
-        status = 'running', token = $8::bigint, lease_until = (select at from clock) + make_interval(secs => $9::double precision),
+        status = 'running', token = $8::bigint,
+        lease_until = (select at from clock) + make_interval(secs => $9::double precision),
         worker_id = $10::text, started_at = (select at from clock), attempt = attempt + 1
     -- by place: a join on the id would look each row up once more
     where ctid = any(array(select place from picked where expired is not true))
@@ -205,13 +206,14 @@ expired as (
 kept as (
     insert into lq_done (
         id, task, queue, status, rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress, error, errors, payload
+        worker_id, started_at, completed_at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress, error, errors, payload
     )
     select
         id, task, queue, 'cancelled', rank, due_at, created_at, attempt, max_attempts, lost_leases, cancel_requested,
-        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once, execution_backend,
-        execution_profile, backoff, metadata, progress, 'expired before a worker could start it', errors, payload
+        worker_id, started_at, clock.at, expires_at, timeout, key, unique_until, schedule, at_most_once,
+        execution_backend, execution_profile, backoff, metadata, progress,
+        'expired before a worker could start it', errors, payload
     from expired cross join clock
 )
 insert into lq_count (queue, status, n) select queue, 'cancelled', count(*) from expired group by queue

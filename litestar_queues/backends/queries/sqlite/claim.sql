@@ -78,8 +78,10 @@ where n in (select value from json_each(:ns))
 -- name: held
 select '[' || group_concat(
     '["' || hex(lq_record.id) || '",' || json_quote(task) || ',' || json_quote(queue) || ','
-    || case when :quoted then json_quote(payload) else payload end || ',' || attempt || ',' || max_attempts || ',' || due_at || case
-        when coalesce(timeout, metadata, backoff, execution_backend, execution_profile, schedule, nullif(at_most_once, 0)) is null then ']'
+    || case when :quoted then json_quote(payload) else payload end || ','
+    || attempt || ',' || max_attempts || ',' || due_at || case
+        when coalesce(timeout, metadata, backoff, execution_backend, execution_profile, schedule) is null
+            and not at_most_once then ']'
         else ',' || json_quote(timeout) || ',' || json_quote(metadata) || ',' || json_quote(backoff) || ','
             || json_quote(execution_backend) || ',' || json_quote(execution_profile) || ',' || json_quote(schedule)
             || case when at_most_once then ',true]' else ',false]' end

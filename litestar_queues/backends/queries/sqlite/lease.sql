@@ -29,7 +29,8 @@ order by lease_until limit :limit
 
 -- Everything that runs; there are as many as the fleet has slots.
 -- name: find_running
-select n, id, task, queue, worker_id, cancel_requested, lost_leases, at_most_once from lq_record indexed by lq_record_running
+select n, id, task, queue, worker_id, cancel_requested, lost_leases, at_most_once
+from lq_record indexed by lq_record_running
 where status = 'running' and lease_until is not null
 
 -- Take lost records back for another run; the attempt is not spent.
