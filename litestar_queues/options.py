@@ -104,9 +104,7 @@ class TaskOptions:
     """The caller's own JSON object, kept with the record."""
 
     def __post_init__(self) -> None:
-        run_after: Any = self.run_after
-        if isinstance(run_after, timedelta):
-            object.__setattr__(self, "run_after", run_after.total_seconds())
+        object.__setattr__(self, "run_after", _in_seconds(self.run_after))
         if self.retry_backoff is not None:
             object.__setattr__(self, "retry_backoff", _read_backoff(self.retry_backoff))
         for name, (fits, accepts) in _RULES.items():
@@ -116,7 +114,6 @@ class TaskOptions:
                 raise InvalidArgumentError(msg)
         if self.run_after is not None and self.scheduled_at is not None:
             raise InvalidArgumentError("run_after and scheduled_at both say when the record is due: use one of them")
-
         if self.at_most_once and self.retries:
             msg = f"at_most_once=True and retries={self.retries} exclude each other: a retry is another run"
             raise InvalidArgumentError(msg)
@@ -151,6 +148,11 @@ def _is_whole(value: Any, accepted: range) -> bool:
 def is_name(value: Any) -> bool:
     """Whether it can name a task, a queue or a key: printable, so without nul and other control characters."""
     return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
+
+
+def _in_seconds(value: Any) -> Any:
+    """A timedelta as a number of seconds; whatever else it is stays that, to be judged."""
+    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def _is_seconds(value: Any) -> bool:
@@ -208,11 +210,11 @@ def read_delay(value: float | timedelta) -> float:
     Raises:
         InvalidArgumentError: It is none.
     """
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    seconds = _in_seconds(value)
     if not _is_seconds(seconds) or seconds == 0:
         msg = f"delay={value!r} is not accepted: use a number of seconds above 0, or a timedelta"
         raise InvalidArgumentError(msg)
-    return seconds
+    return float(seconds)
 
 
 def require_known(name: str, accepted: frozenset[str]) -> None:

@@ -13,6 +13,11 @@ from tests.chart.tools import CHART, case, container_of, env_of, needs, pod_spec
 pytestmark = [pytest.mark.chart, needs("helm")]
 
 
+def pool_of_all(**values: Any) -> Any:
+    """The one pool of values that are not only those of the workers."""
+    return case("default", **values)["StatefulSet", "shop-litestar-queues-worker-default"]
+
+
 def test_a_pool_is_a_parallel_stateful_set_with_a_headless_service() -> None:
     spec = pool("default")["spec"]
     assert spec["podManagementPolicy"] == "Parallel"
@@ -50,7 +55,7 @@ def test_the_database_comes_from_the_secret_and_a_job_migrates_it() -> None:
     env = env_of(pool("default"))
     assert env["LITESTAR_QUEUES_QUEUE_BACKEND"] == {"secretKeyRef": {"name": "shop-database", "key": "url"}}
     assert env["LITESTAR_QUEUES_MIGRATE_ON_START"] == "false"
-    unmigrated = case("default", migrations={"mode": "none"})["StatefulSet", "shop-litestar-queues-worker-default"]
+    unmigrated = pool_of_all(migrations={"mode": "none"})
     assert "LITESTAR_QUEUES_MIGRATE_ON_START" not in env_of(unmigrated)
 
 
@@ -98,11 +103,6 @@ def test_a_pod_may_keep_prometheus_away() -> None:
         "prometheus.io/path": "/metrics",
         "prometheus.io/port": "8080",
     }
-
-
-def pool_of_all(**values: Any) -> Any:
-    """The one pool of values that are not only those of the workers."""
-    return case("default", **values)["StatefulSet", "shop-litestar-queues-worker-default"]
 
 
 def test_exec_probes_run_the_cheap_probe_and_a_wedged_worker_is_killed_fast() -> None:

@@ -34,6 +34,14 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "_FIRST_PAUSE", 0.001)
 
 
+async def swallow_cancellations(curtain: asyncio.Event) -> None:
+    while not curtain.is_set():
+        try:
+            await curtain.wait()
+        except asyncio.CancelledError:
+            continue
+
+
 async def assert_given_back(shop: Shop) -> None:
     (record,) = await shop.service.list_tasks()
     assert (record.status, record.attempt, record.lost_leases) == (TaskStatus.PENDING, 0, 0)
@@ -133,11 +141,7 @@ async def test_a_task_that_swallows_its_cancellation_is_left_behind_and_given_ba
         curtain = asyncio.Event()
 
         async def work() -> None:
-            while not curtain.is_set():
-                try:
-                    await curtain.wait()
-                except asyncio.CancelledError:
-                    continue
+            await swallow_cancellations(curtain)
 
         shop.task(work)
         await shop.service.enqueue("work")
@@ -154,12 +158,7 @@ async def test_what_runs_at_most_once_is_not_given_back_by_a_drain(*, deaf: bool
         curtain = asyncio.Event()
 
         async def work() -> None:
-            while not curtain.is_set():
-                try:
-                    await curtain.wait()
-                except asyncio.CancelledError:
-                    if not deaf:
-                        raise
+            await (swallow_cancellations(curtain) if deaf else curtain.wait())
 
         shop.task(work, at_most_once=True)
         handle = await shop.service.enqueue("work")

@@ -212,12 +212,10 @@ class Model:
         for row in rows:
             lost = row.seen.lost_leases + 1
             row.change(lost_leases=lost)
-            if row.seen.at_most_once and not row.seen.cancel_requested:
-                row.end(FAILED, self.now, LOST_ONCE)
-            elif lost >= max_lost_leases and not row.seen.cancel_requested:
-                row.end(FAILED, self.now, lost_too_often(max_lost_leases))
-            else:
+            if row.seen.cancel_requested or (lost < max_lost_leases and not row.seen.at_most_once):
                 row.give_back(row.seen.scheduled_at, self.now)
+            else:
+                row.end(FAILED, self.now, LOST_ONCE if row.seen.at_most_once else lost_too_often(max_lost_leases))
             seen = row.seen
             rescued.add(Rescued(seen.id, seen.task_name, seen.queue, seen.worker_id or "", seen.status))
         return rescued
